@@ -1,0 +1,1 @@
+"""What applications do with persons and models; its classes take ports."""

@@ -1,0 +1,119 @@
+"""Settings: frozen values, read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Self
+
+from attrs import field, frozen
+
+from dipeo.domain.checks import check_number
+from dipeo.domain.errors import ConfigurationError, ValidationError
+from dipeo.domain.service import LLMService
+
+DEFAULT_BASE_URLS: Final[Mapping[LLMService, str]] = {
+    LLMService.OPENAI: "https://api.openai.com/v1",
+    LLMService.ANTHROPIC: "https://api.anthropic.com",
+    LLMService.GOOGLE: "https://generativelanguage.googleapis.com",
+    LLMService.OLLAMA: "http://127.0.0.1:11434",
+    LLMService.XAI: "https://api.x.ai/v1",
+    LLMService.GROQ: "https://api.groq.com/openai/v1",
+    LLMService.MISTRAL: "https://api.mistral.ai/v1",
+    LLMService.DEEPSEEK: "https://api.deepseek.com",
+    LLMService.OPENROUTER: "https://openrouter.ai/api/v1",
+}
+"""Where each service answers; `openai_compatible` has no usual address."""
+
+_YES: Final = frozenset({"1", "true", "yes", "on"})
+_NO: Final = frozenset({"", "0", "false", "no", "off"})
+
+
+def _as_base_urls(base_urls: Mapping[LLMService, str]) -> Mapping[LLMService, str]:
+    return {**DEFAULT_BASE_URLS, **{LLMService.from_name(name): url for name, url in base_urls.items()}}
+
+
+@frozen(kw_only=True)
+class Settings:
+    """How dipeo behaves where a call does not say otherwise.
+
+    `base_dir`: prompt files lie below it. `timeout_s`: bounds a whole call, 300 s. `max_attempts`: all attempts of a
+    call, 3. `base_urls`: other addresses of services, on top of the usual ones. `key_file`, `dotenv_file`: where keys
+    are looked for beside the environment. `retries_unknown_outcome`: try again even where an attempt may have been
+    billed. `environ`: the variables that keys are looked for in; it is shown nowhere.
+    """
+
+    base_dir: Path = field(default=Path(), converter=Path)
+    timeout_s: float = 300.0
+    max_attempts: int = 3
+    base_urls: Mapping[LLMService, str] = field(factory=dict, converter=_as_base_urls)
+    key_file: Path | None = None
+    dotenv_file: Path | None = None
+    retries_unknown_outcome: bool = False
+    environ: Mapping[str, str] = field(factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        check_number("timeout_s", self.timeout_s, minimum=0.001, maximum=24 * 3600)
+        check_number("max_attempts", self.max_attempts, minimum=1, maximum=20, is_whole=True)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, dotenv_file: str | Path | None = ".env") -> Self:
+        """The settings that these variables give, `os.environ` unless told otherwise.
+
+        A `.env` file in the working directory is read beneath them. Known variables: DIPEO_BASE_DIR, DIPEO_LLM_TIMEOUT
+        (seconds), DIPEO_LLM_MAX_RETRIES (attempts in all), DIPEO_LLM_RETRY_UNKNOWN_OUTCOME, DIPEO_KEY_FILE,
+        DIPEO_<SERVICE>_BASE_URL, and OLLAMA_BASE_URL. Raises `ConfigurationError` naming the variable with a bad value.
+        """
+        given = dict(os.environ if environ is None else environ)
+        dotenv = Path(dotenv_file) if dotenv_file is not None else None
+        variables = {**_read_dotenv(dotenv), **given}
+        key_file = variables.get("DIPEO_KEY_FILE")
+        try:
+            return cls(
+                base_dir=Path(variables.get("DIPEO_BASE_DIR") or "."),
+                timeout_s=_number(variables, "DIPEO_LLM_TIMEOUT", 300.0),
+                max_attempts=int(_number(variables, "DIPEO_LLM_MAX_RETRIES", 3, is_whole=True)),
+                base_urls=_base_urls(variables),
+                key_file=Path(key_file) if key_file else None,
+                dotenv_file=dotenv,
+                retries_unknown_outcome=_flag(variables, "DIPEO_LLM_RETRY_UNKNOWN_OUTCOME"),
+                environ=given,
+            )
+        except ValidationError as problem:
+            variable = _VARIABLES.get(problem.field or "", problem.field or "")
+            raise ConfigurationError(f"{variable} is not usable: {problem.message}", field=variable) from None
+
+
+_VARIABLES: Final = {"timeout_s": "DIPEO_LLM_TIMEOUT", "max_attempts": "DIPEO_LLM_MAX_RETRIES"}
+
+
+def _read_dotenv(path: Path | None) -> Mapping[str, str]:
+    """The variables of a `.env` file; the values of keys in it are looked up elsewhere."""
+    if path is None or not path.is_file():
+        return {}
+    from dotenv import dotenv_values  # 36 ms that only those pay who have such a file
+
+    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+
+
+def _number(variables: Mapping[str, str], name: str, default: float, *, is_whole: bool = False) -> float:
+    text = variables.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return int(text) if is_whole else float(text)
+    except ValueError:
+        wanted = "a whole number" if is_whole else "a number"
+        raise ConfigurationError(f"{name} must be {wanted}, not {text[:40]!r}.", field=name) from None
+
+
+def _flag(variables: Mapping[str, str], name: str) -> bool:
+    text = variables.get(name, "").strip().lower()
+    if text not in _YES | _NO:
+        raise ConfigurationError(f"{name} must be yes or no, not {text[:40]!r}.", field=name)
+    return text in _YES
+
+
+def _base_urls(variables: Mapping[str, str]) -> dict[LLMService, str]:
+    found = {service: variables.get(f"DIPEO_{service.name}_BASE_URL", "").strip() for service in LLMService}
+    found[LLMService.OLLAMA] = found[LLMService.OLLAMA] or variables.get("OLLAMA_BASE_URL", "").strip()
+    return {service: url for service, url in found.items() if url}

@@ -1,0 +1,59 @@
+"""The composition root."""
+
+from dependency_injector import containers, providers
+
+from dipeo.config import Settings
+from dipeo.container.adapters import adapter_builders, open_http_wire
+from dipeo.container.key_sources import build_keys
+from dipeo.container.stack import build_stack
+from dipeo.infrastructure.catalog.aliases import InMemoryAliases
+from dipeo.infrastructure.clock import SystemClock
+from dipeo.infrastructure.ledger.in_memory import InMemoryLedger
+from dipeo.infrastructure.llm.drivers.endpoints import EndpointDirectory
+from dipeo.infrastructure.llm.drivers.factory import AdapterFactory
+from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
+from dipeo.infrastructure.llm.drivers.pool import PooledModel
+from dipeo.infrastructure.llm.drivers.service import LLMInfraService
+from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
+from dipeo.infrastructure.prompts.file_prompts import FilePrompts
+
+# dependency-injector's Singleton is not thread-safe; every shared object is therefore a ThreadSafeSingleton.
+_Shared = providers.ThreadSafeSingleton
+
+
+class Container(containers.DeclarativeContainer):
+    """Binds every port to what implements it. Override a provider to put something else in its place.
+
+    Nothing in it is async: what must be closed is closed by the facade.
+    """
+
+    settings = providers.Dependency(instance_of=Settings)
+
+    # what the core needs from outside
+    clock = _Shared(SystemClock)
+    keys = _Shared(build_keys, settings)
+    ledger = _Shared(InMemoryLedger)
+    aliases = _Shared(InMemoryAliases)
+    prompts = _Shared(FilePrompts, settings.provided.base_dir)
+
+    # from a request to a provider
+    open_wire = providers.Object(open_http_wire)
+    builders = _Shared(adapter_builders, open_wire)
+    factory = _Shared(AdapterFactory, builders)
+    endpoints = _Shared(EndpointDirectory, settings.provided.base_urls, keys)
+    pool = _Shared(PooledModel, factory.provided.create, endpoints, clock)
+    model = _Shared(build_stack, pool, settings=settings, ledger=ledger, keys=keys, clock=clock)
+
+    # what applications see
+    formatter = _Shared(MessageFormatter)
+    system_prompts = _Shared(SystemPromptHandler, prompts=prompts)
+    service = _Shared(
+        LLMInfraService,
+        model,
+        aliases=aliases,
+        system_prompts=system_prompts,
+        clock=clock,
+        formatter=formatter,
+        timeout_s=settings.provided.timeout_s,
+        max_attempts=settings.provided.max_attempts,
+    )

@@ -1,0 +1,19 @@
+"""The order of the stations between the service and the pool; written here and nowhere else."""
+
+from dipeo.config import Settings
+from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.keys import APIKeyPort
+from dipeo.domain.ports.ledger import LedgerPort
+from dipeo.domain.ports.llm import ChatModelPort
+from dipeo.infrastructure.llm.wrappers.metered import MeteredModel
+from dipeo.infrastructure.llm.wrappers.retrying import RetryingModel
+from dipeo.infrastructure.llm.wrappers.time_limited import TimeLimitedModel
+
+
+def build_stack(
+    pool: ChatModelPort, *, settings: Settings, ledger: LedgerPort, keys: APIKeyPort, clock: ClockPort
+) -> ChatModelPort:
+    """Retries around one attempt, its record around its time limit around the pool."""
+    limited = TimeLimitedModel(pool, clock)
+    metered = MeteredModel(limited, ledger=ledger, keys=keys, clock=clock)
+    return RetryingModel(metered, clock, retries_unknown_outcome=settings.retries_unknown_outcome)

@@ -1,0 +1,75 @@
+"""One call to a provider, as it is remembered."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from dipeo.domain.json_value import JsonValue
+from dipeo.domain.service import LLMService
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.domain.verdict import OUTCOME_UNKNOWN_VERDICTS, Verdict
+
+
+class Billed(StrEnum):
+    """Whether the provider will ask money for an attempt."""
+
+    YES = "yes"
+    NO = "no"
+    PERHAPS = "perhaps"
+
+
+@frozen(kw_only=True)
+class Attempt:
+    """What one attempt asked of whom, how it ended, and what was decided then.
+
+    `verdict` is None for an attempt that succeeded. `number` counts from 1 within one call; `call_id` ties the
+    attempts of a call together. `key_fingerprint` tells keys apart and does not reveal them. `waited_s` is the pause
+    before this attempt. `decision` says what followed and why, in words.
+    """
+
+    call_id: str
+    number: int
+    service: LLMService
+    model: str
+    started_at: datetime
+    latency_ms: float
+    key_fingerprint: str | None = None
+    person_id: str | None = None
+    verdict: Verdict | None = None
+    status: int | None = None
+    provider_code: str | None = None
+    request_id: str | None = None
+    usage: Usage = UNREPORTED_USAGE
+    waited_s: float = 0.0
+    retry_after_s: float | None = None
+    decision: str = field(default="")
+
+    @property
+    def billed(self) -> Billed:
+        """Whether it costs: an answer does, a refusal does not, and where nobody saw the end, perhaps."""
+        if self.verdict is None or self.verdict is Verdict.EMPTY_RESPONSE:
+            return Billed.YES
+        return Billed.PERHAPS if self.verdict in OUTCOME_UNKNOWN_VERDICTS else Billed.NO
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The attempt as JSON values."""
+        return {
+            "call_id": self.call_id,
+            "number": self.number,
+            "service": self.service.value,
+            "model": self.model,
+            "started_at": self.started_at.isoformat(),
+            "latency_ms": self.latency_ms,
+            "key_fingerprint": self.key_fingerprint,
+            "person_id": self.person_id,
+            "verdict": self.verdict.value if self.verdict else None,
+            "status": self.status,
+            "provider_code": self.provider_code,
+            "request_id": self.request_id,
+            "usage": self.usage.to_dict(),
+            "billed": self.billed.value,
+            "waited_s": self.waited_s,
+            "retry_after_s": self.retry_after_s,
+            "decision": self.decision,
+        }

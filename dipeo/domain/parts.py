@@ -1,0 +1,115 @@
+"""What a message can be made of."""
+
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from dipeo.domain.checks import check_identifier, check_json_object, check_text
+from dipeo.domain.errors import ValidationError
+from dipeo.domain.json_value import JsonObject
+
+
+@frozen
+class TextPart:
+    """Plain text."""
+
+    text: str
+
+    def __attrs_post_init__(self) -> None:
+        check_text("text", self.text)
+
+
+@frozen(kw_only=True)
+class _MediaPart:
+    """Bytes, or the address of bytes, of a media type; exactly one of `data` and `url` is given.
+
+    A URL is handed to the provider as it is; dipeo fetches nothing.
+    """
+
+    media_type: str
+    data: bytes | None = field(default=None, repr=lambda data: f"<{len(data)} bytes>" if data else "None")
+    url: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_identifier("media_type", self.media_type)
+        if (self.data is None) == (self.url is None):
+            raise ValidationError("Give either 'data' or 'url', and only one of them.", field="data")
+        if self.url is not None:
+            check_identifier("url", self.url)
+
+
+@frozen(kw_only=True)
+class ImagePart(_MediaPart):
+    """A picture."""
+
+
+@frozen(kw_only=True)
+class DocumentPart(_MediaPart):
+    """A document, such as a PDF."""
+
+    name: str | None = None
+
+
+@frozen(kw_only=True)
+class AudioPart(_MediaPart):
+    """A sound."""
+
+
+@frozen(kw_only=True)
+class ToolCallPart:
+    """The model asks for a tool: `arguments` is the parsed JSON object."""
+
+    call_id: str
+    name: str
+    arguments: JsonObject
+
+    def __attrs_post_init__(self) -> None:
+        check_identifier("call_id", self.call_id)
+        check_identifier("name", self.name)
+        check_json_object("arguments", self.arguments)
+
+
+@frozen(kw_only=True)
+class ToolResultPart:
+    """What a tool gave back for the call `call_id`."""
+
+    call_id: str
+    content: str
+    is_error: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        check_identifier("call_id", self.call_id)
+        check_text("content", self.content)
+
+
+@frozen(kw_only=True)
+class ReasoningPart:
+    """What the model thought; `signature` proves to `vendor` that it is its own, and is of no use to another."""
+
+    text: str
+    vendor: str
+    signature: str | None = field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        check_text("text", self.text)
+        check_identifier("vendor", self.vendor)
+
+
+Part: TypeAlias = TextPart | ImagePart | DocumentPart | AudioPart | ToolCallPart | ToolResultPart | ReasoningPart
+
+PART_TYPES: tuple[type[Part], ...] = (
+    TextPart,
+    ImagePart,
+    DocumentPart,
+    AudioPart,
+    ToolCallPart,
+    ToolResultPart,
+    ReasoningPart,
+)
+
+
+def text_of(parts: tuple[Part, ...]) -> str:
+    """The text of all text parts, joined."""
+    if len(parts) == 1 and isinstance(parts[0], TextPart):
+        return parts[0].text
+    return "".join(part.text for part in parts if isinstance(part, TextPart))

@@ -1,0 +1,10 @@
+"""What the core needs from outside: one Protocol per file."""
+
+from dipeo.domain.ports.aliases import AliasPort
+from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.keys import APIKeyPort
+from dipeo.domain.ports.ledger import LedgerPort
+from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
+from dipeo.domain.ports.prompts import PromptPort
+
+__all__ = ["APIKeyPort", "AliasPort", "ChatModelPort", "ClockPort", "LLMServicePort", "LedgerPort", "PromptPort"]

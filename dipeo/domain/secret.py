@@ -1,0 +1,53 @@
+"""A value that must not be seen."""
+
+import hashlib
+import hmac
+from typing import Final, NoReturn
+
+from dipeo.domain.errors import MalformedAPIKeyError
+
+_MASK: Final = "***"
+
+
+class Secret:
+    """An API key. It prints as `***`, does not pickle, and gives its value only to `reveal()`.
+
+    Raises `MalformedAPIKeyError` for a value that no key has: empty, or with anything but printable ASCII in it. A
+    line break at the end of a key would otherwise end up in the transport's error messages.
+    """
+
+    __slots__ = ("_value", "fingerprint")
+
+    def __init__(self, value: str, *, name: str = "API key") -> None:
+        if not value or not value.isascii() or not value.isprintable() or " " in value:
+            raise MalformedAPIKeyError(
+                f"The {name} is empty or holds characters that no key has (white space, control or non-ASCII).",
+                field=name,
+            )
+        self._value: Final = value
+        # Keyed, so that the fingerprint of a guessable secret cannot be looked up in a table of plain hashes.
+        digest = hmac.new(b"dipeo key fingerprint", value.encode("ascii"), hashlib.sha256)
+        self.fingerprint: Final = digest.hexdigest()[:12]
+
+    def reveal(self) -> str:
+        """The value itself, for the wire alone."""
+        return self._value
+
+    def redact(self, text: str) -> str:
+        """`text` with the value masked wherever it stands."""
+        return text.replace(self._value, _MASK) if self._value in text else text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value, other._value)
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return _MASK
+
+    def __str__(self) -> str:
+        return _MASK
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A Secret is not written anywhere: pass the key's id instead.")

@@ -1,0 +1,42 @@
+"""What an answer consumed."""
+
+from attrs import asdict, frozen
+
+
+@frozen(kw_only=True)
+class Usage:
+    """Token counts of one answer, alike for every provider.
+
+    `input_tokens` is the whole input, whether cached or not: `cached_tokens` (read from the provider's prompt cache)
+    and `cache_write_tokens` are parts of it. `output_tokens` is the whole output; `reasoning_tokens` are part of it.
+    `is_reported` is False where the provider did not say: the counts are then a floor and no statement.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    is_reported: bool = True
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            is_reported=self.is_reported and other.is_reported,
+        )
+
+    def to_dict(self) -> dict[str, int | bool]:
+        """The counts as JSON values."""
+        return asdict(self)
+
+
+UNREPORTED_USAGE = Usage(is_reported=False)

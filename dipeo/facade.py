@@ -1,0 +1,116 @@
+"""The names that applications import, wired by the container."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from dipeo.config import Settings
+from dipeo.container.root import Container
+from dipeo.domain.conversation import Conversation
+from dipeo.domain.errors import PromptRefusedError
+from dipeo.domain.person import Person, PersonLLMConfig
+from dipeo.domain.ports.aliases import AliasPort
+from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.keys import APIKeyPort
+from dipeo.domain.ports.ledger import LedgerPort
+from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
+from dipeo.domain.ports.prompts import PromptPort
+from dipeo.infrastructure.llm.drivers.base import WireOpener
+from dipeo.infrastructure.prompts.file_prompts import FilePrompts
+from dipeo.infrastructure.sync_door import BackgroundLoop, SyncLLMService
+
+
+class Parts(TypedDict, total=False):
+    """What can be put in place of dipeo's own parts.
+
+    `pool` stands for the providers alone: retries, deadlines and records stay around it. `model` stands for the whole
+    stack below the service.
+    """
+
+    clock: ClockPort
+    keys: APIKeyPort
+    ledger: LedgerPort
+    aliases: AliasPort
+    prompts: PromptPort
+    open_wire: WireOpener
+    pool: ChatModelPort
+    model: ChatModelPort
+
+
+@asynccontextmanager
+async def connect(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[LLMServicePort]:
+    """The wired service; leaving the block closes every connection of this event loop.
+
+    async with dipeo.connect() as llm:
+        completion = await llm.complete([{"role": "user", "content": "Hello"}], "gpt-5.4-mini")
+
+    `settings` default to `Settings.from_env()`. Raises `ConfigurationError` for settings that cannot be used.
+    """
+    container = wired(settings, **parts)
+    try:
+        yield container.service()
+    finally:
+        await _close(container)
+
+
+@contextmanager
+def connect_sync(settings: Settings | None = None, **parts: Unpack[Parts]) -> Iterator[SyncLLMService]:
+    """The wired service for code that is not async: safe under a running event loop and from many threads.
+
+    The same coroutines run on one loop in a background thread, which ends with the block.
+    """
+    container = wired(settings, **parts)
+    with BackgroundLoop() as loop:
+        try:
+            yield SyncLLMService(container.service(), loop)
+        finally:
+            loop.run(_close(container))
+
+
+def wired(settings: Settings | None = None, **parts: Unpack[Parts]) -> Container:
+    """The container with these parts in place, for those who want more of it than the service."""
+    container = Container(settings=settings or Settings.from_env())
+    for name, part in parts.items():
+        provider = container.providers.get(name)
+        if provider is None:
+            known = ", ".join(sorted(Parts.__annotations__))
+            raise TypeError(f"connect() has no part {name!r}; the parts are {known}.")
+        provider.override(part)
+    return container
+
+
+def load_person(
+    path: str | os.PathLike[str],
+    *,
+    base_dir: str | os.PathLike[str] = ".",
+    conversation: Conversation | None = None,
+) -> Person:
+    """The person that a prompt file describes; the file's name is their id.
+
+    The front matter gives the name and the model. Raises `PromptRefusedError` for a file that is missing, may not be
+    read, or names no model.
+    """
+    file = FilePrompts(base_dir).load(os.fspath(path))
+    if file is None:
+        raise PromptRefusedError(f"There is no prompt file {os.fspath(path)!r}.", field="prompt_file")
+    if file.model is None:
+        raise PromptRefusedError(
+            f"The prompt file {os.fspath(path)!r} names no model.",
+            field="model",
+            suggestion="Add 'model: ...' to its front matter.",
+        )
+    person = Person(
+        id=Path(path).stem,
+        name=file.name or Path(path).stem,
+        llm_config=PersonLLMConfig(prompt_file=os.fspath(path), model=file.model, service=file.service),
+    )
+    return person if conversation is None else person.joining(conversation)
+
+
+async def _close(container: Container) -> None:
+    pool = container.pool()
+    close = getattr(pool, "aclose", None)
+    if close is not None:
+        await close()

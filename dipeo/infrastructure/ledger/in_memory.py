@@ -1,0 +1,25 @@
+"""A ledger that lasts as long as the process."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from dipeo.domain.attempt import Attempt
+from dipeo.domain.checks import check_number
+from dipeo.domain.ports.ledger import LedgerPort
+
+
+class InMemoryLedger(LedgerPort):
+    """Keeps the newest attempts, 10,000 unless told otherwise; older ones are forgotten, so that memory is bounded."""
+
+    def __init__(self, *, max_attempts_kept: int = 10_000) -> None:
+        check_number("max_attempts_kept", max_attempts_kept, minimum=1, is_whole=True)
+        self._attempts: deque[Attempt] = deque(maxlen=max_attempts_kept)
+
+    async def record(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+
+    async def attempts(self, *, call_id: str | None = None) -> Sequence[Attempt]:
+        return tuple(attempt for attempt in self._attempts if call_id is None or attempt.call_id == call_id)
+
+    def __repr__(self) -> str:
+        return f"<InMemoryLedger {len(self._attempts)} of at most {self._attempts.maxlen} attempts>"

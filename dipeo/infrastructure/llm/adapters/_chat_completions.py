@@ -1,0 +1,277 @@
+"""OpenAI's chat completions as JSON: the pure half that OpenAI and everything compatible share.
+
+Source of the shapes: OpenAI's API reference, "Create chat completion" and "The chat completion chunk object".
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from dipeo.domain.completion import AdaptationAction, ChatMessage, CompletionRequest, FinishReason, Role
+from dipeo.domain.errors import EmptyResponseError, IncompleteStreamError, MalformedResponseError
+from dipeo.domain.json_value import JsonObject, JsonValue
+from dipeo.domain.model import ModelCapabilities
+from dipeo.domain.parts import Part, ReasoningPart, TextPart
+from dipeo.domain.sampling import ReasoningEffort
+from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
+from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, count_in, object_in, objects_in, text_in
+from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
+from dipeo.infrastructure.llm.drivers.turns import spoken
+from dipeo.infrastructure.llm.drivers.turns import text_in as message_text
+from dipeo.infrastructure.llm.drivers.wire import WireRequest
+
+MAX_NAME_CHARS: Final = 64
+_UNNAMEABLE = re.compile(r"[\s<|\\/>]+")
+
+FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
+    "stop": FinishReason.STOP,
+    "eos": FinishReason.STOP,
+    "length": FinishReason.LENGTH,
+    "model_length": FinishReason.LENGTH,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+    "content_filter": FinishReason.CONTENT_FILTER,
+}
+
+
+@frozen(kw_only=True)
+class ChatDialect:
+    """What distinguishes one speaker of chat completions from another.
+
+    `max_tokens_field` and `seed_field` are the names of the parameters. `asks_for_stream_usage` says whether usage in a
+    stream must be asked for. `demands_end_marker` says whether a stream without `[DONE]` is incomplete.
+    """
+
+    max_tokens_field: str = "max_tokens"
+    seed_field: str = "seed"
+    asks_for_stream_usage: bool = True
+    demands_end_marker: bool = True
+
+
+def encode_request(
+    request: CompletionRequest, dialect: ChatDialect, capabilities: ModelCapabilities, *, is_stream: bool
+) -> EncodedRequest:
+    """The request body, and what had to be adapted."""
+    adaptations = Adaptations(is_strict=request.is_strict)
+    body: dict[str, JsonValue] = {
+        "model": request.model,
+        "messages": encode_messages(request.messages, adaptations, takes_names=capabilities.takes_names),
+    }
+    encode_sampling(body, request, dialect, capabilities, adaptations)
+    if is_stream:
+        body["stream"] = True
+        if dialect.asks_for_stream_usage:
+            body["stream_options"] = {"include_usage": True}
+    with_provider_options(body, request.provider_options)
+    return EncodedRequest(exchange=WireRequest(path="/chat/completions", body=body), adaptations=adaptations.made)
+
+
+def encode_messages(messages: Sequence[ChatMessage], adaptations: Adaptations, *, takes_names: bool) -> list[JsonValue]:
+    """The messages; users are told apart by the `name` field, or by their name in front where there is none."""
+    encoded: list[JsonValue] = []
+    for position, message in enumerate(messages):
+        text = message_text(message, position=position, adaptations=adaptations)
+        entry: dict[str, JsonValue] = {"role": message.role.value, "content": text}
+        if message.name and message.role is Role.USER:
+            if takes_names:
+                entry["name"] = encode_name(message.name)
+            else:
+                entry["content"] = spoken(message, text)
+        encoded.append(entry)
+    return encoded
+
+
+def encode_name(name: str) -> str:
+    """A name as the interface takes it: no white space, no `<|\\/>`, at most 64 characters."""
+    return _UNNAMEABLE.sub("_", name)[:MAX_NAME_CHARS]
+
+
+def encode_sampling(
+    body: dict[str, JsonValue],
+    request: CompletionRequest,
+    dialect: ChatDialect,
+    capabilities: ModelCapabilities,
+    adaptations: Adaptations,
+) -> None:
+    """Puts the sampling parameters into the body; what the model does not take is recorded."""
+    sampling = request.sampling
+    temperature = sampling.temperature
+    if temperature is not None and temperature > capabilities.max_temperature and capabilities.takes_temperature:
+        reason = f"{request.model} takes temperatures up to {capabilities.max_temperature:g}."
+        adaptations.note("temperature", AdaptationAction.CLAMPED, reason)
+        temperature = capabilities.max_temperature
+    effort = sampling.reasoning_effort
+    wanted: tuple[tuple[str, str, JsonValue, bool], ...] = (
+        ("temperature", "temperature", temperature, capabilities.takes_temperature),
+        ("top_p", "top_p", sampling.top_p, capabilities.takes_top_p),
+        ("max_tokens", dialect.max_tokens_field, sampling.max_tokens, True),
+        ("stop", "stop", list(sampling.stop) if sampling.stop else None, capabilities.takes_stop),
+        ("seed", dialect.seed_field, sampling.seed, capabilities.takes_seed),
+        ("reasoning_effort", "reasoning_effort", effort and effort.value, capabilities.takes_reasoning_effort),
+    )
+    for parameter, name, value, is_taken in wanted:
+        if value is None:
+            continue
+        if is_taken:
+            body[name] = value
+        elif effort is not ReasoningEffort.NONE or parameter != "reasoning_effort":
+            adaptations.dropped(parameter, f"{request.model} does not take it.")
+
+
+def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
+    """The answer in a unary reply. Raises `EmptyResponseError` for one without choices."""
+    choices = objects_in(body.get("choices"))
+    if not choices:
+        if "choices" not in body:
+            raise MalformedResponseError("The provider's answer holds no 'choices'.")
+        raise EmptyResponseError()
+    choice = choices[0]
+    message = object_in(choice.get("message"))
+    finish = text_in(choice.get("finish_reason"))
+    parts = decode_parts(
+        text=decode_text(message.get("content")) or text_in(message.get("refusal")),
+        reasoning=decode_reasoning(message),
+        vendor=vendor,
+    )
+    reason = finish_reason(finish, is_refusal=bool(message.get("refusal")))
+    if not parts and reason is FinishReason.STOP:
+        raise EmptyResponseError()
+    return Answer(
+        parts=parts,
+        finish_reason=reason,
+        raw_finish_reason=finish,
+        model=text_in(body.get("model")),
+        usage=decode_usage(body),
+        response_id=text_in(body.get("id")) or None,
+    )
+
+
+def decode_text(content: JsonValue) -> str:
+    """The text of a message's content, which is text or a list of typed pieces."""
+    if isinstance(content, str):
+        return content
+    return "".join(text_in(piece.get("text")) for piece in objects_in(content) if piece.get("type") == "text")
+
+
+def decode_reasoning(message: JsonObject) -> str:
+    """What the model lets see of its thinking; every compatible provider has its own place for it."""
+    for name in ("reasoning_content", "reasoning"):
+        if text := text_in(message.get(name)):
+            return text
+    thoughts = [piece for piece in objects_in(message.get("content")) if piece.get("type") == "thinking"]
+    return "".join(decode_text(piece.get("thinking")) for piece in thoughts)
+
+
+def decode_parts(*, text: str, reasoning: str, vendor: str) -> tuple[Part, ...]:
+    """The parts of an answer; what is empty is no part."""
+    if not reasoning:
+        return (TextPart(text),) if text else ()
+    thought = ReasoningPart(text=reasoning, vendor=vendor)
+    return (thought, TextPart(text)) if text else (thought,)
+
+
+def finish_reason(word: str, *, is_refusal: bool = False) -> FinishReason:
+    """Our word for the provider's; a refusal counts as filtered whatever the word."""
+    if is_refusal:
+        return FinishReason.CONTENT_FILTER
+    return FINISH_REASONS.get(word, FinishReason.OTHER)
+
+
+def decode_usage(body: JsonObject) -> Usage:
+    """The usage, or `UNREPORTED_USAGE`. Groq puts a stream's into `x_groq`; DeepSeek names cache hits its own way."""
+    usage = object_in(body.get("usage")) or object_in(object_in(body.get("x_groq")).get("usage"))
+    if not usage:
+        return UNREPORTED_USAGE
+    read = object_in(usage.get("prompt_tokens_details"))
+    written = object_in(usage.get("completion_tokens_details"))
+    return Usage(
+        input_tokens=count_in(usage.get("prompt_tokens")),
+        output_tokens=count_in(usage.get("completion_tokens")),
+        cached_tokens=count_in(read.get("cached_tokens")) or count_in(usage.get("prompt_cache_hit_tokens")),
+        cache_write_tokens=count_in(read.get("cache_write_tokens")),
+        reasoning_tokens=count_in(written.get("reasoning_tokens")),
+    )
+
+
+class ChatStreamDecoder:
+    """Reads the chunks of a streamed chat completion."""
+
+    __slots__ = (
+        "_demands_end",
+        "_finish",
+        "_has_end",
+        "_id",
+        "_is_refusal",
+        "_model",
+        "_text",
+        "_thought",
+        "_usage",
+        "_vendor",
+        "is_done",
+    )
+
+    def __init__(self, *, vendor: str, demands_end_marker: bool) -> None:
+        self.is_done = False
+        self._vendor = vendor
+        self._demands_end = demands_end_marker
+        self._has_end = False
+        self._finish: str | None = None
+        self._is_refusal = False
+        self._id = self._model = ""
+        self._text: list[str] = []
+        self._thought: list[str] = []
+        self._usage = UNREPORTED_USAGE
+
+    def feed(self, event: JsonObject) -> Sequence[CompletionEvent]:
+        if not self._model:
+            self._id, self._model = text_in(event.get("id")), text_in(event.get("model"))
+        if event.get("usage") or "x_groq" in event:
+            usage = decode_usage(event)
+            self._usage = usage if usage.is_reported else self._usage
+        choices = event.get("choices")
+        if not isinstance(choices, list):
+            raise MalformedResponseError("A chunk of the stream holds no 'choices'.")
+        return self._take(choices[0]) if choices and isinstance(choices[0], Mapping) else ()
+
+    def _take(self, choice: JsonObject) -> Sequence[CompletionEvent]:
+        word = choice.get("finish_reason")
+        if isinstance(word, str) and word:
+            self._finish = word
+        delta = object_in(choice.get("delta"))
+        events: list[CompletionEvent] = []
+        if thought := decode_reasoning(delta):
+            self._thought.append(thought)
+            events.append(ReasoningDelta(thought))
+        refusal = text_in(delta.get("refusal"))
+        self._is_refusal = self._is_refusal or bool(refusal)
+        if text := decode_text(delta.get("content")) or refusal:
+            self._text.append(text)
+            events.append(TextDelta(text))
+        return events
+
+    def end(self) -> None:
+        if self._finish is None:
+            raise IncompleteStreamError("The stream ended without saying why.")
+        self._has_end = self.is_done = True
+
+    @property
+    def is_complete(self) -> bool:
+        return self._finish is not None and (self._has_end or not self._demands_end)
+
+    def answer(self) -> Answer:
+        reason = finish_reason(self._finish or "", is_refusal=self._is_refusal)
+        parts = decode_parts(text="".join(self._text), reasoning="".join(self._thought), vendor=self._vendor)
+        if not parts and reason is FinishReason.STOP:
+            raise EmptyResponseError()
+        return Answer(
+            parts=parts,
+            finish_reason=reason,
+            raw_finish_reason=self._finish or "",
+            model=self._model,
+            usage=self._usage,
+            response_id=self._id or None,
+        )

@@ -1,0 +1,94 @@
+"""Everything that speaks OpenAI's chat completions without being OpenAI."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import field, frozen
+
+from dipeo.domain.completion import CompletionRequest
+from dipeo.domain.errors import APIKeyRefusedError, ContextTooLongError, OverloadedError, QuotaExhaustedError
+from dipeo.domain.json_value import JsonObject
+from dipeo.domain.model import ModelCapabilities
+from dipeo.domain.service import LLMService
+from dipeo.infrastructure.llm.adapters._chat_completions import (
+    ChatDialect,
+    ChatStreamDecoder,
+    decode_completion,
+    encode_request,
+)
+from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
+from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter
+from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable
+
+
+@frozen(kw_only=True)
+class Profile:
+    """What is particular about one compatible provider. `thinks` matches models that take a reasoning effort."""
+
+    dialect: ChatDialect = field(factory=ChatDialect)
+    takes_names: bool = False
+    takes_seed: bool = True
+    thinks: str = r"(?!)"
+    max_temperature: float = 2.0
+    accepts_open_end: bool = True
+
+
+# Read in each provider's own reference. Where a provider refuses unknown fields (Mistral answers 422), what it does not
+# document is not sent.
+PROFILES: Final[Mapping[LLMService, Profile]] = {
+    LLMService.XAI: Profile(takes_names=True, thinks=r"grok-(?:3-mini|4\.[3-9]|[5-9])"),
+    LLMService.GROQ: Profile(takes_names=True, thinks=r"(?:openai/)?gpt-oss|qwen"),
+    LLMService.MISTRAL: Profile(
+        dialect=ChatDialect(seed_field="random_seed", asks_for_stream_usage=False),
+        max_temperature=1.5,
+        accepts_open_end=False,
+    ),
+    LLMService.DEEPSEEK: Profile(takes_names=True, takes_seed=False),
+    LLMService.OPENROUTER: Profile(takes_names=True, thinks=r".*"),
+    # A server we know nothing of: the careful choice is a stream that may end without `[DONE]` once it said why.
+    LLMService.OPENAI_COMPATIBLE: Profile(dialect=ChatDialect(demands_end_marker=False)),
+}
+
+ERROR_CODES: Final[CodeTable] = {
+    "insufficient_quota": QuotaExhaustedError,
+    "context_length_exceeded": ContextTooLongError,
+    "exceed_context_size_error": ContextTooLongError,
+    "invalid_api_key": APIKeyRefusedError,
+    "capacity_exceeded": OverloadedError,
+}
+
+
+class OpenAICompatibleAdapter(BaseLLMAdapter):
+    """Speaks chat completions with xAI, Groq, Mistral, DeepSeek, OpenRouter, or any base URL."""
+
+    error_codes = ERROR_CODES
+
+    @property
+    def profile(self) -> Profile:
+        """What is particular about this adapter's provider."""
+        return PROFILES[self._endpoint.service]
+
+    def encode(self, request: CompletionRequest, *, is_stream: bool) -> EncodedRequest:
+        return encode_request(request, self.profile.dialect, self.capabilities(request.model), is_stream=is_stream)
+
+    def decode(self, body: JsonObject) -> Answer:
+        return decode_completion(body, vendor=self._endpoint.service.value)
+
+    def stream_decoder(self) -> StreamDecoder:
+        demands_end = self.profile.dialect.demands_end_marker
+        return ChatStreamDecoder(vendor=self._endpoint.service.value, demands_end_marker=demands_end)
+
+    def credentials(self) -> Mapping[str, str]:
+        key = self._endpoint.key
+        return {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+
+    def capabilities(self, model: str) -> ModelCapabilities:
+        profile = self.profile
+        return ModelCapabilities(
+            takes_seed=profile.takes_seed,
+            takes_names=profile.takes_names,
+            takes_reasoning_effort=re.match(profile.thinks, model) is not None,
+            max_temperature=profile.max_temperature,
+            accepts_open_end=profile.accepts_open_end,
+        )

@@ -1,0 +1,1 @@
+"""The vendor-neutral half: service, prompt handling, formatting, adapter base, factory, pool."""

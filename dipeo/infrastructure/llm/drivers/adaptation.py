@@ -1,0 +1,33 @@
+"""What could not be sent as asked."""
+
+from dipeo.domain.completion import Adaptation, AdaptationAction
+from dipeo.domain.errors import UnsupportedParameterError
+
+
+class Adaptations:
+    """Collects the adaptations of one request; with `is_strict`, each is an error instead."""
+
+    __slots__ = ("_is_strict", "_made")
+
+    def __init__(self, *, is_strict: bool) -> None:
+        self._is_strict = is_strict
+        self._made: tuple[Adaptation, ...] = ()
+
+    def note(self, parameter: str, action: AdaptationAction, reason: str) -> None:
+        """Records one. Raises `UnsupportedParameterError` naming the parameter when strict."""
+        if self._is_strict:
+            raise UnsupportedParameterError(
+                f"{parameter!r} cannot be sent as asked: {reason}",
+                field=parameter,
+                suggestion="Leave it out, choose another model, or allow adaptations with strict=False.",
+            )
+        self._made += (Adaptation(parameter=parameter, action=action, reason=reason),)
+
+    def dropped(self, parameter: str, reason: str) -> None:
+        """Records that a parameter is not sent."""
+        self.note(parameter, AdaptationAction.DROPPED, reason)
+
+    @property
+    def made(self) -> tuple[Adaptation, ...]:
+        """What was recorded, in order."""
+        return self._made

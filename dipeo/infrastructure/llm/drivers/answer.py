@@ -1,0 +1,77 @@
+"""What every dialect decodes a reply into."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from attrs import frozen
+
+from dipeo.domain.completion import Adaptation, FinishReason
+from dipeo.domain.json_value import JsonObject, JsonValue
+from dipeo.domain.parts import Part
+from dipeo.domain.stream import CompletionEvent
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.infrastructure.llm.drivers.wire import WireRequest
+
+
+@frozen(kw_only=True)
+class EncodedRequest:
+    """A request in a provider's words, and what had to be adapted to get there."""
+
+    exchange: WireRequest
+    adaptations: tuple[Adaptation, ...] = ()
+
+
+@frozen(kw_only=True)
+class Answer:
+    """A provider's answer, before it is known which call it belongs to."""
+
+    parts: tuple[Part, ...]
+    finish_reason: FinishReason
+    raw_finish_reason: str
+    model: str
+    usage: Usage = UNREPORTED_USAGE
+    response_id: str | None = None
+
+
+class StreamDecoder(Protocol):
+    """Turns a provider's events into ours, and remembers the whole."""
+
+    is_done: bool
+    """The provider's own end was seen: nothing after it is read."""
+
+    def feed(self, event: JsonObject) -> Sequence[CompletionEvent]:
+        """What this event adds. Raises `MalformedResponseError` for one that has the wrong shape."""
+        ...
+
+    def end(self) -> None:
+        """Takes the provider's end marker that is no JSON object."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the stream may end here: all that the provider promises to send has come."""
+        ...
+
+    def answer(self) -> Answer:
+        """The whole answer."""
+        ...
+
+
+def objects_in(value: JsonValue) -> list[JsonObject]:
+    """The objects of a JSON list; anything else counts as none."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def object_in(value: JsonValue) -> JsonObject:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def text_in(value: JsonValue) -> str:
+    """The value if it is text, else no text."""
+    return value if isinstance(value, str) else ""
+
+
+def count_in(value: JsonValue) -> int:
+    """The value if it is a plausible token count, else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

@@ -1,0 +1,226 @@
+"""What all adapters share: one exchange on a wire, its errors, and its stream."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import ClassVar, Final
+
+from dipeo.domain.completion import Adaptation, Completion, CompletionRequest
+from dipeo.domain.errors import DipeoError, EmptyResponseError, IncompleteStreamError, MalformedResponseError
+from dipeo.domain.json_value import JsonObject, JsonValue
+from dipeo.domain.model import ModelCapabilities
+from dipeo.domain.ports.llm import ChatModelPort
+from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
+from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
+from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
+from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, error_from, read_refusal
+from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Wire, WireReply, WireStream
+
+DRAIN_TIMEOUT_S: Final = 0.25
+"""How long a finished stream may take to close properly, so that its connection can serve the next request."""
+
+WireOpener = Callable[[Endpoint, Mapping[str, str]], Wire]
+"""Opens a wire to an endpoint, with the headers that carry the key."""
+
+
+class BaseLLMAdapter(ChatModelPort, ABC):
+    """Encodes, exchanges once, decodes, and translates errors; a vendor adds its dialect in the abstract methods.
+
+    The wire is opened at the first call. An adapter belongs to the event loop of that call.
+    """
+
+    error_codes: ClassVar[CodeTable] = {}
+    """The vendor's own error codes; statuses and common codes need no entry."""
+
+    request_id_headers: ClassVar[tuple[str, ...]] = ("x-request-id", "request-id")
+
+    def __init__(self, endpoint: Endpoint, open_wire: WireOpener) -> None:
+        self._endpoint = endpoint
+        self._open_wire = open_wire
+        self._wire: Wire | None = None
+
+    # --- the dialect -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def encode(self, request: CompletionRequest, *, is_stream: bool) -> EncodedRequest:
+        """The request in the vendor's words. Raises `InvalidRequestError` for what cannot be said in them."""
+
+    @abstractmethod
+    def decode(self, body: JsonObject) -> Answer:
+        """The answer in a unary reply. Raises `MalformedResponseError` or `EmptyResponseError`."""
+
+    @abstractmethod
+    def stream_decoder(self) -> StreamDecoder:
+        """A fresh decoder for one stream."""
+
+    @abstractmethod
+    def credentials(self) -> Mapping[str, str]:
+        """The headers that carry the endpoint's key."""
+
+    @abstractmethod
+    def capabilities(self, model: str) -> ModelCapabilities:
+        """What the model takes."""
+
+    def refusal_in(self, body: JsonValue) -> Refusal:
+        """What an error body says; a vendor with a shape of its own overrides this."""
+        return read_refusal(body)
+
+    # --- the exchange ------------------------------------------------------------------------------------------------
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        encoded = self.encode(request, is_stream=False)
+        reply: WireReply | None = None
+        try:
+            reply = await self.wire.send(encoded.exchange)
+            body = self._accepted(reply)
+            return self._completion(self.decode(body), request, encoded.adaptations, reply.headers, raw=body)
+        except DipeoError as error:
+            raise self._with_facts(error, request, reply.headers if reply else {}) from None
+
+    def stream(self, request: CompletionRequest) -> CompletionStream:
+        return CompletionStream(self._events(request))
+
+    @property
+    def wire(self) -> Wire:
+        """The wire, opened when first asked for."""
+        if self._wire is None:
+            self._wire = self._open_wire(self._endpoint, self.credentials())
+        return self._wire
+
+    async def aclose(self) -> None:
+        """Closes the wire."""
+        if self._wire is not None:
+            await self._wire.aclose()
+
+    async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
+        encoded = self.encode(request, is_stream=True)
+        decoder = self.stream_decoder()
+        headers: Mapping[str, str] = {}
+        try:
+            upstream = await self.wire.stream(encoded.exchange)
+            headers = upstream.headers
+        except DipeoError as error:
+            raise self._with_facts(error, request, headers) from None
+        text: list[str] = []
+        try:
+            await self._check_accepted(upstream)
+            async for event in self._decoded(upstream, decoder):
+                if isinstance(event, TextDelta):
+                    text.append(event.text)
+                yield event
+            answer = decoder.answer()
+            yield CompletionEnd(self._completion(answer, request, encoded.adaptations, headers))
+        except DipeoError as error:
+            raise self._with_facts(_broken_off(error, "".join(text)), request, headers) from None
+        finally:
+            await _close(upstream, is_done=decoder.is_done)
+
+    async def _decoded(self, upstream: WireStream, decoder: StreamDecoder) -> AsyncGenerator[CompletionEvent, None]:
+        has_events = False
+        events = upstream.events()
+        try:
+            async for event in events:
+                has_events = True
+                if isinstance(event, Mapping):
+                    if event.get("error"):
+                        raise self._error(WireReply(status=upstream.status, headers=upstream.headers, json=event))
+                    for decoded in decoder.feed(event):
+                        yield decoded
+                elif event == END_OF_STREAM:
+                    decoder.end()
+                else:
+                    raise MalformedResponseError("The stream holds an event that is no JSON object.")
+                if decoder.is_done:
+                    return
+        finally:
+            await events.aclose()
+        if not has_events:
+            raise EmptyResponseError("The stream ended without any event.")
+        if not decoder.is_complete:
+            raise IncompleteStreamError()
+
+    # --- what replies say --------------------------------------------------------------------------------------------
+
+    def _accepted(self, reply: WireReply) -> JsonObject:
+        body = reply.json
+        if not 200 <= reply.status < 300:
+            raise self._error(reply)
+        if not isinstance(body, Mapping):
+            raise MalformedResponseError("The provider's answer is no JSON object.", sample=reply.sample)
+        if body.get("error"):
+            raise self._error(reply)
+        return body
+
+    async def _check_accepted(self, upstream: WireStream) -> None:
+        media_type = upstream.headers.get("content-type", "")
+        if not 200 <= upstream.status < 300:
+            raise self._error(await upstream.reply())
+        if media_type.startswith("text/html"):
+            raise MalformedResponseError("The provider answered with a web page instead of a stream.")
+
+    def _error(self, reply: WireReply) -> DipeoError:
+        return error_from(reply, self.refusal_in(reply.json), self.error_codes, key=self._endpoint.key)
+
+    def _with_facts(self, error: DipeoError, request: CompletionRequest, headers: Mapping[str, str]) -> DipeoError:
+        error.provider = error.provider or self._endpoint.service.value
+        error.model = error.model or request.model
+        error.request_id = error.request_id or self._request_id(headers)
+        return error
+
+    def _request_id(self, headers: Mapping[str, str]) -> str | None:
+        for name in self.request_id_headers:
+            if name in headers:
+                return headers[name]
+        return None
+
+    def _completion(
+        self,
+        answer: Answer,
+        request: CompletionRequest,
+        adaptations: tuple[Adaptation, ...],
+        headers: Mapping[str, str],
+        raw: JsonObject | None = None,
+    ) -> Completion:
+        return Completion(
+            service=request.service,
+            model=answer.model or request.model,
+            parts=answer.parts,
+            finish_reason=answer.finish_reason,
+            raw_finish_reason=answer.raw_finish_reason,
+            usage=answer.usage,
+            response_id=answer.response_id,
+            request_id=self._request_id(headers),
+            adaptations=adaptations,
+            notes=request.notes,
+            raw=raw,
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._endpoint.base_url}>"
+
+
+def _broken_off(error: DipeoError, text: str) -> DipeoError:
+    """The error as it is while nothing was delivered; afterwards, a stream that broke off, with what had come."""
+    if not text:
+        return error
+    return IncompleteStreamError(
+        f"The stream broke off after {len(text)} characters: {error.message}",
+        status=error.status,
+        provider_code=error.provider_code,
+        request_id=error.request_id,
+        retry_after_s=error.retry_after_s,
+        partial_text=text,
+        cause=error.verdict.value if error.verdict else error.code,
+    )
+
+
+async def _close(upstream: WireStream, *, is_done: bool) -> None:
+    """Closes at once what broke off, and lets what has ended run out, so that its connection can be used again."""
+    try:
+        if is_done:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await upstream.drain()
+    except (TimeoutError, DipeoError):
+        pass  # The answer is whole; a connection that does not end properly is closed below and not used again.
+    finally:
+        await upstream.aclose()

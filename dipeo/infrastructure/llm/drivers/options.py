@@ -1,0 +1,70 @@
+"""Reads and checks the options of a call."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from attrs import field, frozen
+
+from dipeo.domain.checks import check_identifier, check_json_object, check_number
+from dipeo.domain.completion import CompletionOptions
+from dipeo.domain.errors import ValidationError
+from dipeo.domain.json_value import JsonObject
+from dipeo.domain.sampling import NO_SAMPLING, SAMPLING_NAMES, Sampling
+
+KNOWN_OPTIONS: Final = frozenset(CompletionOptions.__annotations__)
+_SAMPLING: Final = frozenset(SAMPLING_NAMES)
+
+MAX_TIMEOUT_S: Final = 24 * 3600.0
+MAX_ATTEMPTS: Final = 20
+
+
+@frozen(kw_only=True)
+class CallOptions:
+    """The options of one call, checked."""
+
+    sampling: Sampling = NO_SAMPLING
+    timeout_s: float | None = None
+    max_attempts: int | None = None
+    provider_options: JsonObject = field(factory=dict)
+    base_url: str | None = None
+    is_strict: bool = False
+
+
+NO_OPTIONS: Final = CallOptions()
+
+
+def read_options(options: CompletionOptions) -> CallOptions:
+    """The options, checked. Raises `ValidationError` naming the one that is unknown or has a bad value."""
+    if not options:
+        return NO_OPTIONS
+    given: Mapping[str, object] = options
+    for name in given:
+        if name not in KNOWN_OPTIONS:
+            raise _unknown(name)
+    sampling = {name: value for name, value in given.items() if name in _SAMPLING}
+    timeout_s, max_attempts = options.get("timeout_s"), options.get("max_attempts")
+    if timeout_s is not None:
+        check_number("timeout_s", timeout_s, minimum=0.001, maximum=MAX_TIMEOUT_S)
+    if max_attempts is not None:
+        check_number("max_attempts", max_attempts, minimum=1, maximum=MAX_ATTEMPTS, is_whole=True)
+    base_url = options.get("base_url")
+    is_strict = options.get("strict", False)
+    if not isinstance(is_strict, bool):
+        raise ValidationError(f"'strict' must be True or False, not {is_strict!r}.", field="strict")
+    return CallOptions(
+        sampling=Sampling(**sampling) if sampling else NO_SAMPLING,  # type: ignore[arg-type]  # checked by Sampling
+        timeout_s=timeout_s,
+        max_attempts=max_attempts,
+        provider_options=check_json_object("provider_options", options.get("provider_options") or {}),
+        base_url=None if base_url is None else check_identifier("base_url", base_url),
+        is_strict=is_strict,
+    )
+
+
+def _unknown(name: str) -> ValidationError:
+    near = get_close_matches(name, KNOWN_OPTIONS, n=1)
+    known = ", ".join(sorted(KNOWN_OPTIONS))
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known options: {known}."
+    suggestion = f"{hint} What one provider alone knows goes into provider_options."
+    return ValidationError(f"There is no option {name!r}.", field=name, suggestion=suggestion)

@@ -1,0 +1,138 @@
+"""From a provider's refusal to one of our errors, by status and structured code."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import evolve, frozen
+
+from dipeo.domain.errors import (
+    AccessDeniedError,
+    APIKeyRefusedError,
+    ConfigurationError,
+    ContextTooLongError,
+    DipeoError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    OverloadedError,
+    ProviderError,
+    QuotaExhaustedError,
+    RateLimitError,
+    RequestTooLargeError,
+)
+from dipeo.domain.json_value import JsonValue
+from dipeo.domain.secret import Secret
+from dipeo.domain.verdict import Verdict
+from dipeo.infrastructure.llm.drivers.retry_after import parse_retry_after
+from dipeo.infrastructure.llm.drivers.wire import WireReply
+
+MAX_MESSAGE_CHARS: Final = 500
+
+CodeTable = Mapping[str, type[DipeoError]]
+
+_BY_STATUS: Final[Mapping[int, type[DipeoError]]] = {
+    400: InvalidRequestError,
+    401: APIKeyRefusedError,
+    402: QuotaExhaustedError,
+    403: AccessDeniedError,
+    404: ModelNotFoundError,
+    405: ConfigurationError,
+    408: ProviderError,
+    413: RequestTooLargeError,
+    422: InvalidRequestError,
+    429: RateLimitError,
+    503: OverloadedError,
+    529: OverloadedError,
+}
+
+# Codes that mean the same wherever they turn up; a dialect's own table is looked at first.
+_BY_CODE: Final[CodeTable] = {
+    "context_length_exceeded": ContextTooLongError,
+    "insufficient_quota": QuotaExhaustedError,
+    "model_not_found": ModelNotFoundError,
+    "invalid_api_key": APIKeyRefusedError,
+}
+
+_NOT_RETRIED_5XX: Final = frozenset({501, 505})
+
+
+@frozen(kw_only=True)
+class Refusal:
+    """What an error body says: `codes` from the most specific to the least, `status` where the body repeats one."""
+
+    message: str = ""
+    codes: tuple[str, ...] = ()
+    status: int | None = None
+
+
+def read_refusal(body: JsonValue) -> Refusal:
+    """Message and codes of an error body of whatever shape. Never raises.
+
+    Providers send `{"error": {...}}`, `{"error": "text"}`, `[{"error": ...}]`, `{"detail": "text"}`, `{"message": ...}`
+    and plain text.
+    """
+    if isinstance(body, list):
+        body = body[0] if body else None
+    if isinstance(body, str):
+        return Refusal(message=body)
+    if not isinstance(body, Mapping):
+        return Refusal()
+    error = body.get("error")
+    if isinstance(error, str):
+        return Refusal(message=error)
+    source = error if isinstance(error, Mapping) else body
+    details = source.get("details")
+    inner = details.get("error_code") if isinstance(details, Mapping) else None
+    message = source.get("message") or source.get("detail") or body.get("message")
+    code = source.get("code")
+    codes = (inner, code, source.get("type"), source.get("status"))
+    return Refusal(
+        message=message if isinstance(message, str) else "",
+        codes=tuple(each for each in codes if isinstance(each, str) and each),
+        status=code if isinstance(code, int) and 400 <= code < 600 else None,
+    )
+
+
+def error_from(reply: WireReply, refusal: Refusal, table: CodeTable, *, key: Secret | None) -> DipeoError:
+    """The error for a reply that refuses: by code where the table knows one, else by status.
+
+    The key is masked wherever the provider repeats it. A reply of status 200 that holds an error is sorted by what its
+    body says alone.
+    """
+    if reply.status < 300 and refusal.status is not None:
+        reply = evolve(reply, status=refusal.status)
+    kind = _kind_of(reply, refusal, table)
+    shown = refusal.message[:MAX_MESSAGE_CHARS]
+    message = f"{kind.default_message} It says: {shown}" if shown else f"{kind.default_message} (HTTP {reply.status})"
+    error = kind(
+        key.redact(message) if key else message,
+        status=reply.status,
+        provider_code=refusal.codes[0] if refusal.codes else None,
+        retry_after_s=parse_retry_after(reply.headers, body=reply.json),
+        sample=(key.redact(reply.sample) if key else reply.sample) or None,
+    )
+    if _is_final(reply, error):
+        error.is_retryable = False
+    return error
+
+
+def _kind_of(reply: WireReply, refusal: Refusal, table: CodeTable) -> type[DipeoError]:
+    for code in refusal.codes:
+        kind = table.get(code) or _BY_CODE.get(code)
+        if kind is not None:
+            return kind
+    status = reply.status
+    if 300 <= status < 400:
+        return ConfigurationError
+    if status == 404 and reply.json is None:
+        # No JSON at all: it is the address that does not exist, not the model.
+        return ConfigurationError
+    if 400 <= status < 500:
+        return _BY_STATUS.get(status, InvalidRequestError)
+    return _BY_STATUS.get(status, ProviderError)
+
+
+def _is_final(reply: WireReply, error: DipeoError) -> bool:
+    """Whether a failure that is usually worth a second try is not, because of its status or the provider's word."""
+    if reply.headers.get("x-should-retry") == "false" or reply.status in _NOT_RETRIED_5XX:
+        return True
+    return error.verdict is Verdict.PROVIDER_ERROR and reply.status in (409, 499)

@@ -1,0 +1,176 @@
+"""The service that workflow engines see: it turns a call into one request and hands it to the stack."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Unpack
+from uuid import uuid4
+
+from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, CompletionRequest
+from dipeo.domain.errors import UnknownServiceError, ValidationError
+from dipeo.domain.message import Message
+from dipeo.domain.model import ModelTarget
+from dipeo.domain.person import PersonLLMConfig
+from dipeo.domain.ports.aliases import AliasPort
+from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
+from dipeo.domain.sampling import NO_SAMPLING
+from dipeo.domain.service import LLMService
+from dipeo.domain.stream import CompletionStream
+from dipeo.infrastructure.llm.drivers.chat_messages import as_chat_messages
+from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
+from dipeo.infrastructure.llm.drivers.options import CallOptions, read_options
+from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
+
+DEFAULT_TIMEOUT_S: Final = 300.0
+DEFAULT_MAX_ATTEMPTS: Final = 3
+
+
+class LLMInfraService(LLMServicePort):
+    """Resolves alias and service, prompt and roles, and asks the model that it wraps.
+
+    `timeout_s` bounds a whole call and `max_attempts` counts all its attempts, unless the call says otherwise.
+    """
+
+    def __init__(
+        self,
+        model: ChatModelPort,
+        *,
+        aliases: AliasPort,
+        system_prompts: SystemPromptHandler,
+        clock: ClockPort,
+        formatter: MessageFormatter | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
+    ) -> None:
+        self._model = model
+        self._aliases = aliases
+        self._system_prompts = system_prompts
+        self._clock = clock
+        self._formatter = formatter or MessageFormatter()
+        self._timeout_s = timeout_s
+        self._max_attempts = max_attempts
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, object] | ChatMessage],
+        model: str,
+        *,
+        api_key_id: str | None = None,
+        service: LLMService | str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion:
+        return await self._model.complete(self._request(messages, model, api_key_id, service, options))
+
+    def stream(
+        self,
+        messages: Sequence[Mapping[str, object] | ChatMessage],
+        model: str,
+        *,
+        api_key_id: str | None = None,
+        service: LLMService | str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> CompletionStream:
+        return self._model.stream(self._request(messages, model, api_key_id, service, options))
+
+    async def complete_with_person(
+        self,
+        person_messages: Sequence[Message],
+        person_id: str,
+        llm_config: PersonLLMConfig,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion:
+        return await self._model.complete(self._person_request(person_messages, person_id, llm_config, options))
+
+    def stream_with_person(
+        self,
+        person_messages: Sequence[Message],
+        person_id: str,
+        llm_config: PersonLLMConfig,
+        **options: Unpack[CompletionOptions],
+    ) -> CompletionStream:
+        return self._model.stream(self._person_request(person_messages, person_id, llm_config, options))
+
+    # --- from a call to a request ------------------------------------------------------------------------------------
+
+    def _request(
+        self,
+        messages: Sequence[Mapping[str, object] | ChatMessage],
+        model: str,
+        api_key_id: str | None,
+        service: LLMService | str | None,
+        options: CompletionOptions,
+    ) -> CompletionRequest:
+        call = read_options(options)
+        target = self._target(model, service)
+        return CompletionRequest(
+            service=target.service,
+            model=target.model,
+            messages=as_chat_messages(messages),
+            api_key_id=api_key_id or target.api_key_id,
+            base_url=call.base_url or target.base_url,
+            sampling=call.sampling,
+            provider_options=call.provider_options,
+            is_strict=call.is_strict,
+            call_id=uuid4().hex,
+            deadline_at_s=self._deadline(call),
+            max_attempts=call.max_attempts or self._max_attempts,
+        )
+
+    def _person_request(
+        self,
+        messages: Sequence[Message],
+        person_id: str,
+        config: PersonLLMConfig,
+        options: CompletionOptions,
+    ) -> CompletionRequest:
+        call = read_options(options)
+        if not isinstance(config, PersonLLMConfig):
+            raise ValidationError("'llm_config' must be a PersonLLMConfig.", field="llm_config")
+        prompt = self._system_prompts.resolve(config)
+        file = prompt.file
+        model, service = config.model, config.service
+        if model is None and file is not None:
+            model, service = file.model, service or file.service
+        if model is None:
+            suggestion = "Name one in the config or in the prompt file."
+            raise ValidationError(f"Person {person_id!r} has no model.", field="model", suggestion=suggestion)
+        target = self._target(model, service)
+        said = self._formatter.format_messages_for_llm(
+            messages=messages,
+            person_id=person_id,
+            system_prompt=prompt.text,
+            service=target.service,
+            system_role=self._system_prompts.get_system_role(target.service, target.model),
+        )
+        if all(message.role.is_instruction for message in said):
+            raise ValidationError(
+                f"Person {person_id!r} has seen no message: there is nothing to answer.",
+                field="person_messages",
+                suggestion="Add a message to the conversation that this person may see.",
+            )
+        return CompletionRequest(
+            service=target.service,
+            model=target.model,
+            messages=said,
+            api_key_id=config.api_key_id or target.api_key_id,
+            base_url=call.base_url or config.base_url or target.base_url,
+            sampling=call.sampling.over(config.sampling).over(file.sampling if file else NO_SAMPLING),
+            provider_options={**config.provider_options, **call.provider_options},
+            is_strict=call.is_strict,
+            person_id=person_id,
+            call_id=uuid4().hex,
+            deadline_at_s=self._deadline(call),
+            max_attempts=call.max_attempts or self._max_attempts,
+            notes=prompt.notes,
+        )
+
+    def _target(self, model: str, service: LLMService | str | None) -> ModelTarget:
+        known = self._aliases.resolve(model) if isinstance(model, str) else None
+        if service is None:
+            if known is not None:
+                return known
+            raise UnknownServiceError(f"No service is known for the model {model!r}.", field="model")
+        wanted = LLMService.from_name(service)
+        return known if known is not None and known.service is wanted else ModelTarget(service=wanted, model=model)
+
+    def _deadline(self, call: CallOptions) -> float:
+        return self._clock.monotonic_s() + (self._timeout_s if call.timeout_s is None else call.timeout_s)

@@ -1,0 +1,1 @@
+"""What moves JSON to a provider and back."""

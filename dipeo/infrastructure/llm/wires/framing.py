@@ -1,0 +1,119 @@
+"""From bytes, however they are cut, to the JSON events of a stream."""
+
+from typing import Final, Protocol
+
+import orjson
+
+from dipeo.domain.errors import MalformedResponseError
+from dipeo.domain.json_value import JsonValue
+from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Framing
+
+MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
+SAMPLE_CHARS: Final = 200
+
+
+class EventParser(Protocol):
+    """Takes bytes as they arrive and gives events as they become whole."""
+
+    def feed(self, chunk: bytes) -> list[JsonValue]:
+        """The events that this chunk completes. Raises `MalformedResponseError`."""
+        ...
+
+    def finish(self) -> list[JsonValue]:
+        """What the end of the stream completes. Raises `MalformedResponseError` for a torn event."""
+        ...
+
+
+def parser_for(framing: Framing) -> EventParser:
+    """A fresh parser for one stream."""
+    return ServerSentEvents() if framing is Framing.SSE else JsonLines()
+
+
+class ServerSentEvents:
+    """Server-sent events as the WHATWG HTML standard frames them, section 9.2.6; each event's data is JSON.
+
+    Lines end in LF, CR LF or CR; comments, event names, ids and retry times carry nothing that a provider's JSON does
+    not say too. Unlike the standard, which discards it, a last event without its blank line is an error: it was torn.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._skip_newline = False
+
+    def feed(self, chunk: bytes) -> list[JsonValue]:
+        if self._skip_newline and chunk:
+            self._skip_newline = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            # A CR that ends the chunk ends its line at once; a LF that begins the next chunk belongs to it.
+            self._skip_newline = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, self._rest = (self._rest + chunk).split(b"\n") if self._rest else chunk.split(b"\n")
+        if len(self._rest) + self._size > MAX_EVENT_BYTES:
+            raise MalformedResponseError(f"One event of the stream is larger than {MAX_EVENT_BYTES} bytes.")
+        events: list[JsonValue] = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+                self._size += len(line)
+            elif not line and self._data:
+                events.append(self._take())
+        return events
+
+    def finish(self) -> list[JsonValue]:
+        if self._rest.startswith(b"data:") or self._data:
+            # A provider may leave out the very last blank line; a whole JSON text is then accepted, a torn one is not.
+            return self.feed(b"\n\n")
+        return []
+
+    def _take(self) -> JsonValue:
+        text = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        self._data, self._size = [], 0
+        if text == b"[DONE]":
+            return END_OF_STREAM
+        return parse_json(text)
+
+
+class JsonLines:
+    """Newline-delimited JSON; blank lines carry nothing."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[JsonValue]:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise MalformedResponseError(f"One event of the stream is larger than {MAX_EVENT_BYTES} bytes.")
+        return [parse_json(line) for line in lines if line.strip()]
+
+    def finish(self) -> list[JsonValue]:
+        return self.feed(b"\n") if self._rest.strip() else []
+
+
+def parse_json(text: bytes) -> JsonValue:
+    """The JSON value, strictly: no NaN, no bare infinities, bounded depth. Raises `MalformedResponseError`.
+
+    Bytes that are not UTF-8 become U+FFFD rather than an error: one broken character must not cost the answer.
+    """
+    value: JsonValue
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        value = _parse_repaired(text)
+    return value
+
+
+def _parse_repaired(text: bytes) -> JsonValue:
+    try:
+        value: JsonValue = orjson.loads(text.decode("utf-8", errors="replace"))
+    except orjson.JSONDecodeError:
+        raise MalformedResponseError("The provider sent something that is not JSON.", sample=sample_of(text)) from None
+    return value
+
+
+def sample_of(body: bytes) -> str:
+    """The beginning of a body, fit to be shown: at most 200 characters, control characters escaped."""
+    text = body[: 4 * SAMPLE_CHARS].decode("utf-8", errors="replace")
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)[:SAMPLE_CHARS]

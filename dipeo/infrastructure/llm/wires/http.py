@@ -1,0 +1,183 @@
+"""The default wire: one aiohttp session per endpoint, no redirects, nothing retried, bounded bodies."""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from dipeo.domain.errors import (
+    ConfigurationError,
+    ConnectFailedError,
+    ConnectionLostError,
+    DeadlineExceededError,
+    DipeoError,
+    MalformedResponseError,
+    ServiceClosedError,
+)
+from dipeo.domain.json_value import JsonValue
+from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
+from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""The largest answer that is read, after decompression."""
+
+CONNECT_TIMEOUT_S: Final = 10.0
+KEEPALIVE_S: Final = 15.0
+"""Idle connections are dropped sooner than providers drop them, so that a request seldom meets a dead one."""
+
+_USER_AGENT: Final = "dipeo"
+_READ_BYTES: Final = 64 * 1024
+_DRAIN_BYTES: Final = 4 * 1024
+
+
+class HttpWire(Wire):
+    """Speaks HTTP to one base URL; belongs to the event loop it was made on.
+
+    `credentials` are headers that go with every request and are shown nowhere. Proxies and other settings of the
+    environment are ignored: a key goes where the configuration says and nowhere else.
+    """
+
+    def __init__(self, base_url: str, *, credentials: Mapping[str, str]) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._urls: dict[str, URL] = {}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Content-Type": "application/json", "User-Agent": _USER_AGENT, **credentials},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+            read_bufsize=_READ_BYTES,
+            trust_env=False,
+            raise_for_status=False,
+        )
+
+    async def send(self, exchange: WireRequest) -> WireReply:
+        try:
+            response = await self._post(exchange)
+            async with response:
+                return await _reply_of(response)
+        except (aiohttp.ClientError, OSError) as problem:
+            raise _translated(problem) from None
+
+    async def stream(self, exchange: WireRequest) -> WireStream:
+        try:
+            return _HttpStream(await self._post(exchange), exchange)
+        except (aiohttp.ClientError, OSError) as problem:
+            raise _translated(problem) from None
+
+    async def aclose(self) -> None:
+        await self._session.close()
+
+    async def _post(self, exchange: WireRequest) -> aiohttp.ClientResponse:
+        if self._session.closed:
+            raise ServiceClosedError("The wire is closed.")
+        url = self._urls.get(exchange.path)
+        if url is None:
+            url = self._urls[exchange.path] = URL(self._base_url + exchange.path, encoded=True)
+        return await self._session.post(
+            url,
+            data=orjson.dumps(exchange.body),
+            headers=exchange.headers or None,
+            allow_redirects=False,
+        )
+
+    def __repr__(self) -> str:
+        return f"<HttpWire {self._base_url}{' closed' if self._session.closed else ''}>"
+
+
+class _HttpStream(WireStream):
+    """A streamed answer on an open connection."""
+
+    def __init__(self, response: aiohttp.ClientResponse, exchange: WireRequest) -> None:
+        self._response = response
+        self._framing = exchange.framing
+        self.status = response.status
+        self.headers = _headers_of(response)
+
+    async def events(self) -> AsyncGenerator[JsonValue, None]:
+        parser = parser_for(self._framing)
+        size = 0
+        try:
+            async for chunk in self._response.content.iter_any():
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise MalformedResponseError(f"The stream is larger than {MAX_BODY_BYTES} bytes.")
+                for event in parser.feed(chunk):
+                    yield event
+            for event in parser.finish():
+                yield event
+        except (aiohttp.ClientError, OSError) as problem:
+            raise _translated(problem) from None
+
+    async def reply(self) -> WireReply:
+        try:
+            return await _reply_of(self._response)
+        except (aiohttp.ClientError, OSError) as problem:
+            raise _translated(problem) from None
+
+    async def drain(self) -> None:
+        try:
+            await self._response.content.read(_DRAIN_BYTES)
+        except (aiohttp.ClientError, OSError) as problem:
+            raise _translated(problem) from None
+
+    async def aclose(self) -> None:
+        # An unread rest makes the connection useless for the next request: close, do not release.
+        if self._response.content.is_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+async def _reply_of(response: aiohttp.ClientResponse) -> WireReply:
+    body = await _body_of(response)
+    headers = _headers_of(response)
+    try:
+        return WireReply(status=response.status, headers=headers, json=parse_json(body))
+    except MalformedResponseError:
+        return WireReply(status=response.status, headers=headers, json=None, sample=sample_of(body))
+
+
+async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+    """The decoded body; a body that declares its length and is not compressed is read in one go."""
+    declared = response.content_length
+    if declared is not None and declared <= MAX_BODY_BYTES and "Content-Encoding" not in response.headers:
+        return await response.read()
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise MalformedResponseError(f"The answer is larger than {MAX_BODY_BYTES} bytes.", status=response.status)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
+    return {
+        name.decode("latin-1").lower(): value.decode("utf-8", errors="replace") for name, value in response.raw_headers
+    }
+
+
+# The most specific class comes first: aiohttp derives a certificate error from a connection error.
+_TRANSLATIONS: Final[tuple[tuple[type[Exception], type[DipeoError], str], ...]] = (
+    (aiohttp.ClientConnectorCertificateError, ConfigurationError, "The provider's certificate is not trusted."),
+    (aiohttp.ClientSSLError, ConfigurationError, "No secure connection could be made to the provider."),
+    (aiohttp.ConnectionTimeoutError, ConnectFailedError, "The provider did not accept a connection in time."),
+    (aiohttp.ClientConnectorError, ConnectFailedError, "The provider could not be reached."),
+    (aiohttp.InvalidURL, ConfigurationError, "The base URL is not usable."),
+    (aiohttp.ServerTimeoutError, DeadlineExceededError, "The provider did not answer in time."),
+    (aiohttp.ClientResponseError, MalformedResponseError, "The provider's answer is not HTTP as it should be."),
+    (aiohttp.ClientError, ConnectionLostError, ConnectionLostError.default_message),
+    (TimeoutError, DeadlineExceededError, "The provider did not answer in time."),
+    (OSError, ConnectionLostError, ConnectionLostError.default_message),
+)
+
+
+def _translated(problem: Exception) -> DipeoError:
+    """Our error for one of aiohttp's; its text is not kept, because it may quote a header."""
+    for theirs, ours, message in _TRANSLATIONS:
+        if isinstance(problem, theirs):
+            return ours(message, cause=type(problem).__name__)
+    raise problem

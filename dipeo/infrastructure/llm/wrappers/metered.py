@@ -1,0 +1,113 @@
+"""Writes down every attempt, whether it succeeds, fails or is cancelled."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import datetime
+
+from attrs import evolve, frozen
+
+from dipeo.domain.attempt import Attempt
+from dipeo.domain.completion import Completion, CompletionRequest
+from dipeo.domain.errors import (
+    ConfigurationError,
+    DipeoError,
+    InvalidRequestError,
+    MalformedAPIKeyError,
+    MissingAPIKeyError,
+)
+from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.keys import APIKeyPort
+from dipeo.domain.ports.ledger import LedgerPort
+from dipeo.domain.ports.llm import ChatModelPort
+from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
+from dipeo.domain.verdict import Verdict
+
+# What dipeo itself refuses before anything is sent is no attempt; the provider's refusals carry its HTTP status.
+_LOCAL_REFUSALS = (InvalidRequestError, ConfigurationError, MissingAPIKeyError, MalformedAPIKeyError)
+
+
+class MeteredModel(ChatModelPort):
+    """Records one `Attempt` per call in the ledger, and puts it on the completion or the error."""
+
+    def __init__(self, inner: ChatModelPort, *, ledger: LedgerPort, keys: APIKeyPort, clock: ClockPort) -> None:
+        self._inner = inner
+        self._ledger = ledger
+        self._keys = keys
+        self._clock = clock
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        start = self._start()
+        try:
+            completion = await self._inner.complete(request)
+        except DipeoError as error:
+            raise await self._failed(request, start, error) from None
+        except asyncio.CancelledError:
+            await self._cancelled(request, start)
+            raise
+        return await self._succeeded(request, start, completion)
+
+    def stream(self, request: CompletionRequest) -> CompletionStream:
+        return CompletionStream(self._events(request))
+
+    async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
+        start = self._start()
+        try:
+            async with self._inner.stream(request) as stream:
+                async for event in stream:
+                    if isinstance(event, CompletionEnd):
+                        yield CompletionEnd(await self._succeeded(request, start, event.completion))
+                        return
+                    yield event
+        except DipeoError as error:
+            raise await self._failed(request, start, error) from None
+        except (asyncio.CancelledError, GeneratorExit):
+            # A reader who leaves early gives up the answer, and may have to pay for it.
+            await self._cancelled(request, start)
+            raise
+
+    def _start(self) -> "_Start":
+        return _Start(self._clock.now(), self._clock.monotonic_s())
+
+    async def _succeeded(self, request: CompletionRequest, start: "_Start", completion: Completion) -> Completion:
+        attempt = evolve(
+            self._attempt(request, start), usage=completion.usage, request_id=completion.request_id, status=200
+        )
+        await self._ledger.record(attempt)
+        return evolve(completion, attempts=(attempt,), latency_ms=attempt.latency_ms)
+
+    async def _failed(self, request: CompletionRequest, start: "_Start", error: DipeoError) -> DipeoError:
+        if error.status is None and isinstance(error, _LOCAL_REFUSALS):
+            return error
+        attempt = evolve(
+            self._attempt(request, start),
+            verdict=error.verdict or Verdict.PROVIDER_ERROR,
+            status=error.status,
+            provider_code=error.provider_code,
+            request_id=error.request_id,
+            retry_after_s=error.retry_after_s,
+        )
+        await self._ledger.record(attempt)
+        return error.with_attempts((attempt,))
+
+    async def _cancelled(self, request: CompletionRequest, start: "_Start") -> None:
+        await self._ledger.record(evolve(self._attempt(request, start), verdict=Verdict.CANCELLED))
+
+    def _attempt(self, request: CompletionRequest, start: "_Start") -> Attempt:
+        key = self._keys.find(request.service, request.api_key_id)
+        return Attempt(
+            call_id=request.call_id,
+            number=request.attempt_number,
+            service=request.service,
+            model=request.model,
+            person_id=request.person_id,
+            started_at=start.at,
+            latency_ms=(self._clock.monotonic_s() - start.monotonic_s) * 1000,
+            key_fingerprint=key.fingerprint if key else None,
+            waited_s=request.waited_s,
+        )
+
+
+@frozen
+class _Start:
+    at: datetime
+    monotonic_s: float

@@ -1,0 +1,134 @@
+"""The one owner of retries."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Final
+
+import backoff
+from attrs import evolve
+
+from dipeo.domain.attempt import Attempt
+from dipeo.domain.completion import Completion, CompletionRequest
+from dipeo.domain.errors import DipeoError
+from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.llm import ChatModelPort
+from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
+from dipeo.domain.verdict import Verdict
+
+FIRST_WAIT_S: Final = 0.5
+LONGEST_WAIT_S: Final = 8.0
+
+
+def full_jitter_waits() -> Iterator[float]:
+    """Waits in seconds: each drawn evenly from zero to a bound that doubles from 0.5 s up to 8 s.
+
+    "Full jitter" as M. Brooker describes it in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015);
+    computed by the `backoff` package.
+    """
+    bounds = backoff.expo(base=2, factor=FIRST_WAIT_S, max_value=LONGEST_WAIT_S)
+    next(bounds)  # the generator's first value primes it and is no wait
+    for bound in bounds:
+        yield backoff.full_jitter(bound)
+
+
+class RetryingModel(ChatModelPort):
+    """Tries again where that can help, within the request's deadline and attempt allowance.
+
+    A provider's own wait (`retry_after_s`) is kept to when it is longer than ours; a wait that does not fit the
+    deadline is not begun. Where the outcome is unknown, and the work perhaps billed, another attempt is made only with
+    `retries_unknown_outcome`. A stream is never begun again after its first event.
+    """
+
+    def __init__(
+        self,
+        inner: ChatModelPort,
+        clock: ClockPort,
+        *,
+        waits: Callable[[], Iterator[float]] = full_jitter_waits,
+        retries_unknown_outcome: bool = False,
+    ) -> None:
+        self._inner = inner
+        self._clock = clock
+        self._waits = waits
+        self._retries_unknown_outcome = retries_unknown_outcome
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        history: _History | None = None
+        while True:
+            try:
+                completion = await self._inner.complete(request)
+                return completion if history is None else self._told(completion, history)
+            except DipeoError as error:
+                history = history or _History(self._clock.monotonic_s(), self._waits())
+                request = await self._next(request, error, history)
+
+    def stream(self, request: CompletionRequest) -> CompletionStream:
+        return CompletionStream(self._events(request))
+
+    async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
+        history: _History | None = None
+        has_begun = False
+        while True:
+            try:
+                async with self._inner.stream(request) as stream:
+                    async for event in stream:
+                        has_begun = True
+                        if history is not None and isinstance(event, CompletionEnd):
+                            yield CompletionEnd(self._told(event.completion, history))
+                        else:
+                            yield event
+                return
+            except DipeoError as error:
+                history = history or _History(self._clock.monotonic_s(), self._waits())
+                request = await self._next(request, error, history, is_final=has_begun)
+
+    async def _next(
+        self, request: CompletionRequest, error: DipeoError, history: "_History", *, is_final: bool = False
+    ) -> CompletionRequest:
+        """The request for the next attempt, after the wait before it. Raises the error where there is none."""
+        wait_s = max(next(history.waits), error.retry_after_s or 0.0)
+        objection = "text was delivered" if is_final else self._objection(request, error, history, wait_s)
+        decision = f"given up: {objection}" if objection else f"tried again after {wait_s:.3f} s"
+        history.add(error, decision)
+        if objection:
+            raise error.with_attempts(history.attempts)
+        await self._clock.sleep(wait_s)
+        return evolve(request, attempt_number=request.attempt_number + 1, waited_s=wait_s)
+
+    def _objection(
+        self, request: CompletionRequest, error: DipeoError, history: "_History", wait_s: float
+    ) -> str | None:
+        """Why not to try again, or None."""
+        if not error.is_retryable:
+            if not (error.is_outcome_unknown and self._retries_unknown_outcome):
+                return "a retry would not help, or might be billed twice"
+        elif error.verdict is Verdict.EMPTY_RESPONSE and history.has(Verdict.EMPTY_RESPONSE):
+            return "the answer was empty before"
+        if request.attempt_number >= request.max_attempts:
+            return f"all {request.max_attempts} attempts are used"
+        if request.deadline_at_s is not None and self._clock.monotonic_s() + wait_s >= request.deadline_at_s:
+            return f"a wait of {wait_s:.3f} s does not fit the deadline"
+        return None
+
+    def _told(self, completion: Completion, history: "_History") -> Completion:
+        """The completion with the story of all attempts; the first failed attempt's time is in its record."""
+        attempts = (*history.attempts, *completion.attempts)
+        waited_ms = (self._clock.monotonic_s() - history.began_at_s) * 1000
+        first_ms = attempts[0].latency_ms if attempts else 0.0
+        return evolve(completion, attempts=attempts, latency_ms=first_ms + waited_ms)
+
+
+class _History:
+    """What went wrong so far in one call; begins with the first failure."""
+
+    __slots__ = ("attempts", "began_at_s", "waits")
+
+    def __init__(self, began_at_s: float, waits: Iterator[float]) -> None:
+        self.began_at_s = began_at_s
+        self.waits = waits
+        self.attempts: tuple[Attempt, ...] = ()
+
+    def add(self, error: DipeoError, decision: str) -> None:
+        self.attempts += tuple(evolve(attempt, decision=decision) for attempt in error.attempts)
+
+    def has(self, verdict: Verdict) -> bool:
+        return any(attempt.verdict is verdict for attempt in self.attempts)

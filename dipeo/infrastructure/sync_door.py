@@ -1,0 +1,168 @@
+"""The one synchronous door: the same coroutines, on a loop in a background thread."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self, TypeVar, Unpack
+
+from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions
+from dipeo.domain.errors import ServiceClosedError
+from dipeo.domain.message import Message
+from dipeo.domain.person import PersonLLMConfig
+from dipeo.domain.ports.llm import LLMServicePort
+from dipeo.domain.service import LLMService
+from dipeo.domain.stream import CompletionEvent, CompletionStream
+
+_T = TypeVar("_T")
+
+STOP_TIMEOUT_S: Final = 10.0
+
+
+class BackgroundLoop:
+    """An event loop in a daemon thread. Any thread may `run()` coroutines on it and waits for the result."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="dipeo-loop", daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[object, object, _T]) -> _T:
+        """The coroutine's result, or its exception. Raises `ServiceClosedError` when the loop has been stopped."""
+        if self._loop.is_closed() or not self._thread.is_alive():
+            coroutine.close()
+            raise ServiceClosedError("The service is closed: use it inside its 'with' block.")
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise ServiceClosedError("A call on the background loop must not wait for itself.")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            # An interrupt of the waiting thread must not leave the call running, and billing, behind its back.
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Cancels what still runs and stops the thread. Closing twice does nothing."""
+        if not self._loop.is_closed() and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(STOP_TIMEOUT_S)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            pending = asyncio.all_tasks(self._loop)
+            for task in pending:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        finally:
+            self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class SyncCompletionStream:
+    """A `CompletionStream` for code that is not async: an iterator and a context manager."""
+
+    def __init__(self, stream: CompletionStream, loop: BackgroundLoop) -> None:
+        self._stream = stream
+        self._loop = loop
+
+    @property
+    def completion(self) -> Completion:
+        """The whole answer, once all events were read."""
+        return self._stream.completion
+
+    def text(self) -> Iterator[str]:
+        """The answer's text, piece by piece."""
+        return (text for event in self if (text := getattr(event, "text", "")))
+
+    def collect(self) -> Completion:
+        """Reads to the end and returns the whole answer."""
+        return self._loop.run(self._stream.collect())
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._loop.run(self._stream.aclose())
+
+    def __iter__(self) -> Iterator[CompletionEvent]:
+        while (event := self._loop.run(_next(self._stream))) is not None:
+            yield event
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class SyncLLMService:
+    """`LLMServicePort` without `await`: the same methods, arguments and errors."""
+
+    def __init__(self, service: LLMServicePort, loop: BackgroundLoop) -> None:
+        self._service = service
+        self._loop = loop
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, object] | ChatMessage],
+        model: str,
+        *,
+        api_key_id: str | None = None,
+        service: LLMService | str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion:
+        """See `LLMServicePort.complete`."""
+        return self._loop.run(
+            self._service.complete(messages, model, api_key_id=api_key_id, service=service, **options)
+        )
+
+    def stream(
+        self,
+        messages: Sequence[Mapping[str, object] | ChatMessage],
+        model: str,
+        *,
+        api_key_id: str | None = None,
+        service: LLMService | str | None = None,
+        **options: Unpack[CompletionOptions],
+    ) -> SyncCompletionStream:
+        """See `LLMServicePort.stream`."""
+        stream = self._service.stream(messages, model, api_key_id=api_key_id, service=service, **options)
+        return SyncCompletionStream(stream, self._loop)
+
+    def complete_with_person(
+        self,
+        person_messages: Sequence[Message],
+        person_id: str,
+        llm_config: PersonLLMConfig,
+        **options: Unpack[CompletionOptions],
+    ) -> Completion:
+        """See `LLMServicePort.complete_with_person`."""
+        return self._loop.run(self._service.complete_with_person(person_messages, person_id, llm_config, **options))
+
+    def stream_with_person(
+        self,
+        person_messages: Sequence[Message],
+        person_id: str,
+        llm_config: PersonLLMConfig,
+        **options: Unpack[CompletionOptions],
+    ) -> SyncCompletionStream:
+        """See `LLMServicePort.stream_with_person`."""
+        stream = self._service.stream_with_person(person_messages, person_id, llm_config, **options)
+        return SyncCompletionStream(stream, self._loop)
+
+
+async def _next(stream: CompletionStream) -> CompletionEvent | None:
+    return await anext(stream, None)

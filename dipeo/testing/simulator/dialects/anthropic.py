@@ -1,0 +1,215 @@
+"""Anthropic messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import attrs
+
+from dipeo.testing.simulator.dialects._anthropic_request import parse_messages_request
+from dipeo.testing.simulator.dialects._reading import bearer_token, is_missing_model, is_wrong_key
+from dipeo.testing.simulator.exchange import Answer, Document, Incoming, ParsedCall, Problem, StreamFrames, refuse
+from dipeo.testing.simulator.json_value import JsonObject, JsonValue, encode_json
+
+_STOP_REASONS = {
+    "stop": "end_turn",
+    "stop_sequence": "stop_sequence",
+    "length": "max_tokens",
+    "content_filter": "refusal",
+}
+# status -> (type, message)
+_USUAL = {
+    400: ("invalid_request_error", "Error"),
+    401: ("authentication_error", "invalid x-api-key"),
+    402: ("billing_error", "Your credit balance is too low to access the Anthropic API."),
+    403: ("permission_error", "Your API key does not have permission to use the specified resource."),
+    404: ("not_found_error", "Not Found"),
+    413: ("request_too_large", "Request exceeds the maximum size"),
+    429: ("rate_limit_error", "This request would exceed your account's rate limit. Please try again later."),
+    500: ("api_error", "Internal server error"),
+    504: ("timeout_error", "Request timed out"),
+    529: ("overloaded_error", "Overloaded"),
+}
+# (id, display name, created at, input limit in tokens, output limit in tokens)
+_MODELS = (
+    ("claude-opus-5", "Claude Opus 5", "2026-07-24T00:00:00Z", 1_000_000, 128_000),
+    ("claude-sonnet-5", "Claude Sonnet 5", "2026-06-29T00:00:00Z", 1_000_000, 128_000),
+    ("claude-haiku-4-5-20251001", "Claude Haiku 4.5", "2025-10-15T00:00:00Z", 200_000, 64_000),
+)
+
+
+@attrs.frozen(slots=True)
+class AnthropicDialect:
+    """The Messages API."""
+
+    service: str = attrs.field(default="anthropic", init=False)
+    sdk_suffix: str = attrs.field(default="", init=False)
+
+    def credential(self, incoming: Incoming) -> str | None:
+        """The `x-api-key` header, or a bearer token."""
+        return incoming.headers.get("x-api-key") or bearer_token(incoming)
+
+    def check_credential(self, incoming: Incoming, credential: str | None) -> None:
+        """401 without a key, and for one that says it is wrong."""
+        if credential is None:
+            raise refuse(401, "x-api-key header is required")
+        if is_wrong_key(credential):
+            is_token = not incoming.headers.get("x-api-key")
+            raise refuse(401, "Invalid bearer token" if is_token else "invalid x-api-key")
+
+    def listing(self, incoming: Incoming) -> Document | None:
+        """The list of models."""
+        if incoming.path != "/v1/models":
+            return None
+        data: list[JsonValue] = [
+            {
+                "type": "model",
+                "id": model,
+                "display_name": name,
+                "created_at": created,
+                "max_input_tokens": input_limit,
+                "max_tokens": output_limit,
+            }
+            for model, name, created, input_limit, output_limit in _MODELS
+        ]
+        value: JsonObject = {"data": data, "has_more": False, "first_id": _MODELS[0][0], "last_id": _MODELS[-1][0]}
+        return Document(headers=_headers(incoming, "application/json"), body=encode_json(value))
+
+    def is_completion(self, incoming: Incoming) -> bool:
+        """POST to messages."""
+        return incoming.method == "POST" and incoming.path == "/v1/messages"
+
+    def parse(self, incoming: Incoming) -> ParsedCall:
+        """Read and check the body."""
+        call = parse_messages_request(incoming)
+        if is_missing_model(call.model):
+            raise refuse(404, f"model: {call.model}")
+        return call
+
+    def render(self, call: ParsedCall, answer: Answer) -> Document:
+        """A message."""
+        message: JsonObject = {
+            **_message_head(call, answer),
+            "content": [{"type": "text", "text": answer.text}] if answer.text else [],
+            "stop_reason": _STOP_REASONS[answer.finish],
+            "stop_sequence": answer.stop_sequence,
+            "stop_details": None,
+            "usage": {
+                **_usage_start(answer, answer.output_tokens),
+                "output_tokens_details": {"thinking_tokens": answer.reasoning_tokens},
+            },
+        }
+        headers = {**_headers(call.incoming, "application/json"), **_limit_headers()}
+        return Document(headers=headers, body=encode_json(message))
+
+    def render_stream(self, call: ParsedCall, answer: Answer) -> StreamFrames:
+        """`message_start` to `message_stop`."""
+        opening = self._opening(call, answer)
+        block_end: tuple[bytes, ...] = ()
+        if answer.pieces:
+            start: JsonObject = {
+                "type": "content_block_start",
+                "index": 0,
+                "content_block": {"type": "text", "text": ""},
+            }
+            opening = (*opening, _event(start), b'event: ping\ndata: {"type": "ping"}\n\n')
+            block_end = (_event({"type": "content_block_stop", "index": 0}),)
+        pieces = (
+            _event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}})
+            for piece in answer.pieces
+        )
+        return StreamFrames(
+            headers={**_headers(call.incoming, "text/event-stream; charset=utf-8"), **_limit_headers()},
+            opening=opening,
+            pieces=tuple(pieces),
+            closing=(*block_end, _event(_message_delta(answer)), _event({"type": "message_stop"})),
+        )
+
+    def render_problem(self, incoming: Incoming, problem: Problem) -> Document:
+        """The error envelope, with the request id."""
+        headers = _headers(incoming, "application/json")
+        headers["x-should-retry"] = "true" if problem.status in (408, 409, 429) or problem.status >= 500 else "false"
+        value: JsonObject = {**_error(problem), "request_id": headers["request-id"]}
+        return Document(status=problem.status, headers=headers, body=encode_json(value))
+
+    def render_error_event(self, call: ParsedCall, problem: Problem) -> bytes:
+        """An `error` event."""
+        # Inside a stream an overloaded service says 529's words, whatever the gateway in front of it would say.
+        status = 529 if problem.status == 503 else problem.status
+        return _event(_error(attrs.evolve(problem, status=status)))
+
+    def unknown_path(self, incoming: Incoming) -> Problem:
+        """Anthropic's words for a path it does not know."""
+        return Problem(status=404, message="Not found")
+
+    def _opening(self, call: ParsedCall, answer: Answer) -> tuple[bytes, ...]:
+        message: JsonObject = {
+            **_message_head(call, answer),
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "stop_details": None,
+            "usage": _usage_start(answer, min(answer.output_tokens, 1)),
+        }
+        return (_event({"type": "message_start", "message": message}),)
+
+
+def _message_head(call: ParsedCall, answer: Answer) -> JsonObject:
+    message_id = f"msg_01{call.incoming.token('reply', 22)}"
+    return {"model": answer.model, "id": message_id, "type": "message", "role": "assistant"}
+
+
+def _message_delta(answer: Answer) -> JsonObject:
+    delta: JsonObject = {
+        "stop_reason": _STOP_REASONS[answer.finish],
+        "stop_sequence": answer.stop_sequence,
+        "stop_details": None,
+    }
+    usage: JsonObject = {
+        "input_tokens": answer.input_tokens - answer.cached_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": answer.cached_tokens,
+        "output_tokens": answer.output_tokens,
+        "output_tokens_details": {"thinking_tokens": answer.reasoning_tokens},
+    }
+    return {"type": "message_delta", "delta": delta, "usage": usage}
+
+
+def _usage_start(answer: Answer, output_tokens: int) -> JsonObject:
+    return {
+        "input_tokens": answer.input_tokens - answer.cached_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": answer.cached_tokens,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "output_tokens": output_tokens,
+        "service_tier": "standard",
+        "inference_geo": "global",
+    }
+
+
+def _error(problem: Problem) -> JsonObject:
+    usual = _USUAL.get(problem.status) or (_USUAL[500] if problem.status >= 500 else _USUAL[400])
+    error: JsonObject = {"type": problem.code or usual[0], "message": problem.message or usual[1]}
+    if problem.details is not None:
+        error["details"] = problem.details
+    return {"type": "error", "error": error}
+
+
+def _event(value: JsonObject) -> bytes:
+    return f"event: {value['type']}\ndata: ".encode() + encode_json(value) + b"\n\n"
+
+
+def _headers(incoming: Incoming, content_type: str) -> dict[str, str]:
+    return {"content-type": content_type, "request-id": f"req_011{incoming.token('request', 21)}"}
+
+
+def _limit_headers() -> dict[str, str]:
+    reset = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    headers: dict[str, str] = {}
+    limits = {"requests": 4000, "input-tokens": 2_000_000, "output-tokens": 400_000, "tokens": 2_400_000}
+    for kind, limit in limits.items():
+        name = f"anthropic-ratelimit-{kind}"
+        headers[f"{name}-limit"] = str(limit)
+        headers[f"{name}-remaining"] = str(limit - 1 if kind == "requests" else limit)
+        headers[f"{name}-reset"] = reset
+    return headers
