@@ -28,7 +28,7 @@ _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"", "0", "false", "no", "off"})
 
 
-def _as_base_urls(base_urls: Mapping[LLMService, str]) -> Mapping[LLMService, str]:
+def _as_base_urls(base_urls: Mapping[LLMService, str] | Mapping[str, str]) -> Mapping[LLMService, str]:
     return {**DEFAULT_BASE_URLS, **{LLMService.from_name(name): url for name, url in base_urls.items()}}
 
 

@@ -1,7 +1,6 @@
 """What a model is asked, and what it answers."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import TypedDict
 
@@ -153,7 +152,6 @@ class Completion:
     usage: Usage = UNREPORTED_USAGE
     response_id: str | None = None
     request_id: str | None = None
-    created_at: datetime | None = None
     adaptations: tuple[Adaptation, ...] = ()
     notes: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
@@ -174,3 +172,22 @@ class Completion:
     def is_truncated(self) -> bool:
         """Whether the answer was cut off by a token limit."""
         return self.finish_reason is FinishReason.LENGTH
+
+    def with_attempts(self, attempts: tuple[Attempt, ...], *, latency_ms: float) -> "Completion":
+        """The same answer, with the attempts that led to it."""
+        # Spelt out, because every call takes this way and attrs' `evolve` costs several times as much.
+        return Completion(
+            service=self.service,
+            model=self.model,
+            parts=self.parts,
+            finish_reason=self.finish_reason,
+            raw_finish_reason=self.raw_finish_reason,
+            usage=self.usage,
+            response_id=self.response_id,
+            request_id=self.request_id,
+            adaptations=self.adaptations,
+            notes=self.notes,
+            attempts=attempts,
+            latency_ms=latency_ms,
+            raw=self.raw,
+        )

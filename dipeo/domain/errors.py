@@ -164,9 +164,6 @@ def _rebuild(
     return cls(message, **facts).with_attempts(attempts)  # type: ignore[arg-type]  # facts came from an instance
 
 
-# --- the caller's side -----------------------------------------------------------------------------------------------
-
-
 class InvalidRequestError(DipeoError):
     """The request cannot be sent as it is."""
 
@@ -302,9 +299,6 @@ class QuotaExhaustedError(RateLimitError):
     default_verdict = Verdict.QUOTA_EXHAUSTED
 
 
-# --- our side --------------------------------------------------------------------------------------------------------
-
-
 class AgentFailureError(DipeoError):
     """An agent could not finish its task."""
 
@@ -318,9 +312,6 @@ class ConfigurationError(DipeoError):
     code = "configuration_error"
     default_message = "A setting is not usable."
     default_verdict = Verdict.CONFIG_ERROR
-
-
-# --- the provider's side ---------------------------------------------------------------------------------------------
 
 
 class ProviderError(DipeoError):
@@ -489,9 +480,6 @@ class DeadlineExceededError(TimeoutError):
     code = "deadline_exceeded"
     default_message = "The deadline passed before the answer was complete."
     default_suggestion = "Give the call more time with timeout_s=... or DIPEO_LLM_TIMEOUT."
-
-
-# --- the programmer's side -------------------------------------------------------------------------------------------
 
 
 class DipeoUsageError(Exception):

@@ -47,12 +47,15 @@ class CompletionStream:
 
     One stream serves one reader. A stream that is dropped without being closed warns (`ResourceWarning`) and is closed
     by the event loop.
+
+    `events` is the source itself: a wrapper that passes events on, inside the stream's `async with`, reads from there
+    and saves a step for every event.
     """
 
-    __slots__ = ("__weakref__", "_completion", "_events", "_has_begun", "_is_open")
+    __slots__ = ("__weakref__", "_completion", "_has_begun", "_is_open", "events")
 
     def __init__(self, events: AsyncGenerator[CompletionEvent, None]) -> None:
-        self._events = events
+        self.events = events
         self._is_open = True
         self._has_begun = False
         self._completion: Completion | None = None
@@ -82,14 +85,14 @@ class CompletionStream:
     async def aclose(self) -> None:
         """Closes the connection; what has not arrived is given up. Closing twice does nothing."""
         self._is_open = False
-        await self._events.aclose()
+        await self.events.aclose()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> CompletionEvent:
         self._has_begun = True
-        event = await self._events.__anext__()
+        event = await self.events.__anext__()
         if isinstance(event, CompletionEnd):
             self._completion = event.completion
         return event
@@ -104,7 +107,7 @@ class CompletionStream:
 
     def __del__(self) -> None:
         # A stream that was never read holds nothing, and one that failed or was read to its end has closed itself.
-        if self._is_open and self._has_begun and getattr(self._events, "ag_frame", None) is not None:
+        if self._is_open and self._has_begun and getattr(self.events, "ag_frame", None) is not None:
             warnings.warn(f"{self!r} was not closed.", ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:

@@ -14,11 +14,11 @@ from dipeo.domain.errors import EmptyResponseError, IncompleteStreamError, Malfo
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.parts import Part, ReasoningPart, TextPart
-from dipeo.domain.sampling import ReasoningEffort
+from dipeo.domain.sampling import NO_SAMPLING, ReasoningEffort
 from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
-from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, count_in, object_in, objects_in, text_in
+from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, counts_in, object_in, objects_in, text_in
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
 from dipeo.infrastructure.llm.drivers.turns import spoken
 from dipeo.infrastructure.llm.drivers.turns import text_in as message_text
@@ -75,7 +75,7 @@ def encode_messages(messages: Sequence[ChatMessage], adaptations: Adaptations, *
     encoded: list[JsonValue] = []
     for position, message in enumerate(messages):
         text = message_text(message, position=position, adaptations=adaptations)
-        entry: dict[str, JsonValue] = {"role": message.role.value, "content": text}
+        entry: dict[str, JsonValue] = {"role": str(message.role), "content": text}
         if message.name and message.role is Role.USER:
             if takes_names:
                 entry["name"] = encode_name(message.name)
@@ -99,6 +99,8 @@ def encode_sampling(
 ) -> None:
     """Puts the sampling parameters into the body; what the model does not take is recorded."""
     sampling = request.sampling
+    if sampling is NO_SAMPLING:
+        return
     temperature = sampling.temperature
     if temperature is not None and temperature > capabilities.max_temperature and capabilities.takes_temperature:
         reason = f"{request.model} takes temperatures up to {capabilities.max_temperature:g}."
@@ -124,10 +126,10 @@ def encode_sampling(
 
 def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
     """The answer in a unary reply. Raises `EmptyResponseError` for one without choices."""
-    choices = objects_in(body.get("choices"))
-    if not choices:
-        if "choices" not in body:
-            raise MalformedResponseError("The provider's answer holds no 'choices'.")
+    choices = body.get("choices")
+    if not isinstance(choices, list):
+        raise MalformedResponseError("The provider's answer holds no 'choices'.")
+    if not choices or not isinstance(choices[0], dict):
         raise EmptyResponseError()
     choice = choices[0]
     message = object_in(choice.get("message"))
@@ -159,11 +161,15 @@ def decode_text(content: JsonValue) -> str:
 
 def decode_reasoning(message: JsonObject) -> str:
     """What the model lets see of its thinking; every compatible provider has its own place for it."""
-    for name in ("reasoning_content", "reasoning"):
-        if text := text_in(message.get(name)):
-            return text
-    thoughts = [piece for piece in objects_in(message.get("content")) if piece.get("type") == "thinking"]
-    return "".join(decode_text(piece.get("thinking")) for piece in thoughts)
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    if isinstance(thought, str):
+        return thought
+    content = message.get("content")
+    if not isinstance(content, list):
+        return ""
+    return "".join(
+        decode_text(piece.get("thinking")) for piece in objects_in(content) if piece.get("type") == "thinking"
+    )
 
 
 def decode_parts(*, text: str, reasoning: str, vendor: str) -> tuple[Part, ...]:
@@ -183,17 +189,22 @@ def finish_reason(word: str, *, is_refusal: bool = False) -> FinishReason:
 
 def decode_usage(body: JsonObject) -> Usage:
     """The usage, or `UNREPORTED_USAGE`. Groq puts a stream's into `x_groq`; DeepSeek names cache hits its own way."""
-    usage = object_in(body.get("usage")) or object_in(object_in(body.get("x_groq")).get("usage"))
-    if not usage:
+    usage = body.get("usage") or object_in(body.get("x_groq")).get("usage")
+    counts = counts_in(usage)
+    if not counts or not isinstance(usage, dict):
         return UNREPORTED_USAGE
-    read = object_in(usage.get("prompt_tokens_details"))
-    written = object_in(usage.get("completion_tokens_details"))
+    read = counts_in(usage.get("prompt_tokens_details"))
+    asked, answered = counts.get("prompt_tokens", 0), counts.get("completion_tokens", 0)
+    reasoned = counts_in(usage.get("completion_tokens_details")).get("reasoning_tokens", 0)
+    if reasoned and counts.get("total_tokens") == asked + answered + reasoned:
+        # xAI counts reasoning beside the completion; the total gives it away.
+        answered += reasoned
     return Usage(
-        input_tokens=count_in(usage.get("prompt_tokens")),
-        output_tokens=count_in(usage.get("completion_tokens")),
-        cached_tokens=count_in(read.get("cached_tokens")) or count_in(usage.get("prompt_cache_hit_tokens")),
-        cache_write_tokens=count_in(read.get("cache_write_tokens")),
-        reasoning_tokens=count_in(written.get("reasoning_tokens")),
+        input_tokens=asked,
+        output_tokens=answered,
+        cached_tokens=read.get("cached_tokens", 0) or counts.get("prompt_cache_hit_tokens", 0),
+        cache_write_tokens=read.get("cache_write_tokens", 0),
+        reasoning_tokens=reasoned,
     )
 
 

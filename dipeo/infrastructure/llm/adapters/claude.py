@@ -6,6 +6,7 @@ Source of the shapes: Anthropic's API reference, "Messages" and "Streaming messa
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from dipeo.domain.completion import AdaptationAction, CompletionRequest, FinishReason
@@ -38,7 +39,14 @@ from dipeo.infrastructure.llm.drivers.answer import (
     text_in,
 )
 from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter
-from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable
+from dipeo.infrastructure.llm.drivers.provider_errors import (
+    OUT_OF_CREDIT,
+    TOO_LONG,
+    CodeTable,
+    Refusal,
+    read_refusal,
+    with_code_by_text,
+)
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
 from dipeo.infrastructure.llm.drivers.turns import Turn, as_turns, split_instructions
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
@@ -72,11 +80,15 @@ ERROR_CODES: Final[CodeTable] = {
     "billing_error": QuotaExhaustedError,
     "rate_limit_error": RateLimitError,
     "overloaded_error": OverloadedError,
-    "api_error": ProviderError,
     "authentication_error": APIKeyRefusedError,
     "permission_error": AccessDeniedError,
     "not_found_error": ModelNotFoundError,
     "request_too_large": RequestTooLargeError,
+}
+
+_CODES_BY_TEXT: Final = {
+    "prompt is too long": TOO_LONG,
+    "You have reached your specified API usage limits": OUT_OF_CREDIT,
 }
 
 _EFFORTS: Final[Mapping[ReasoningEffort, str]] = {
@@ -111,7 +123,11 @@ class ClaudeAdapter(BaseLLMAdapter):
     def capabilities(self, model: str) -> ModelCapabilities:
         return capabilities_of(model)
 
+    def refusal_in(self, body: JsonValue) -> Refusal:
+        return with_code_by_text(read_refusal(body), _CODES_BY_TEXT)
 
+
+@lru_cache(maxsize=1024)
 def capabilities_of(model: str) -> ModelCapabilities:
     """What a Claude model takes: up to version 4.6 sampling settings and an open end, since then neither."""
     takes_sampling = _TAKES_SAMPLING.match(model) is not None

@@ -37,7 +37,13 @@ from dipeo.infrastructure.llm.drivers.answer import (
     text_in,
 )
 from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter
-from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, read_refusal
+from dipeo.infrastructure.llm.drivers.provider_errors import (
+    TOO_LONG,
+    CodeTable,
+    Refusal,
+    read_refusal,
+    with_code_by_text,
+)
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
 from dipeo.infrastructure.llm.drivers.turns import Turn, as_turns, split_instructions
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
@@ -71,6 +77,9 @@ ERROR_CODES: Final[CodeTable] = {
     "DEADLINE_EXCEEDED": ProviderError,
     _PER_DAY: QuotaExhaustedError,
 }
+
+
+_CODES_BY_TEXT: Final = {"The input token count": TOO_LONG}
 
 
 class GeminiAdapter(BaseLLMAdapter):
@@ -200,7 +209,8 @@ def decode_refusal(body: JsonValue) -> Refusal:
     violations = [violation for detail in details for violation in objects_in(detail.get("violations"))]
     is_spent = any("PerDay" in text_in(each.get("quotaId")) or each.get("quotaValue") == "0" for each in violations)
     codes = ((_PER_DAY,) if is_spent else ()) + reasons + said.codes
-    return Refusal(message=said.message, codes=codes, status=said.status)
+    refusal = Refusal(message=said.message, codes=codes, status=said.status)
+    return with_code_by_text(refusal, _CODES_BY_TEXT)
 
 
 class ResponseStreamDecoder:

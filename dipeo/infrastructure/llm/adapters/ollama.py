@@ -25,7 +25,7 @@ from dipeo.infrastructure.llm.drivers.answer import (
     text_in,
 )
 from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter
-from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, read_refusal
+from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, read_refusal, with_code_by_text
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
 from dipeo.infrastructure.llm.drivers.turns import spoken
 from dipeo.infrastructure.llm.drivers.turns import text_in as message_text
@@ -134,10 +134,7 @@ def decode_usage(body: JsonObject) -> Usage:
 
 def decode_refusal(body: JsonValue) -> Refusal:
     """What an error says. Ollama has no codes, so this one case is told by its text, which its source fixes."""
-    said = read_refusal(body)
-    if said.message.startswith("model requires more system memory"):
-        return Refusal(message=said.message, codes=(_OUT_OF_MEMORY,), status=said.status)
-    return said
+    return with_code_by_text(read_refusal(body), {"model requires more system memory": _OUT_OF_MEMORY})
 
 
 class ChatLinesDecoder:

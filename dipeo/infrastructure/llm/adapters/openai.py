@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from dipeo.domain.completion import CompletionRequest
@@ -46,6 +47,7 @@ ERROR_CODES: Final[CodeTable] = {
 _THINKS = re.compile(r"(?:o\d|gpt-[5-9])(?!.*-chat)")
 
 
+@lru_cache(maxsize=1024)
 def capabilities_of(model: str) -> ModelCapabilities:
     """What an OpenAI model takes; the models that think take an effort instead of sampling settings and stop words."""
     thinks = _THINKS.match(model) is not None

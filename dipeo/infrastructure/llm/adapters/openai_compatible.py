@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
 
 from dipeo.domain.completion import CompletionRequest
 from dipeo.domain.errors import APIKeyRefusedError, ContextTooLongError, OverloadedError, QuotaExhaustedError
-from dipeo.domain.json_value import JsonObject
+from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.llm.adapters._chat_completions import (
@@ -19,7 +20,13 @@ from dipeo.infrastructure.llm.adapters._chat_completions import (
 )
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
 from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter
-from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable
+from dipeo.infrastructure.llm.drivers.provider_errors import (
+    TOO_LONG,
+    CodeTable,
+    Refusal,
+    read_refusal,
+    with_code_by_text,
+)
 
 
 @frozen(kw_only=True)
@@ -59,6 +66,22 @@ ERROR_CODES: Final[CodeTable] = {
 }
 
 
+_CODES_BY_TEXT: Final = {"This model's maximum context length is": TOO_LONG}
+
+
+@lru_cache(maxsize=1024)
+def capabilities_of(service: LLMService, model: str) -> ModelCapabilities:
+    """What a model of a compatible provider takes, as far as its profile tells."""
+    profile = PROFILES[service]
+    return ModelCapabilities(
+        takes_seed=profile.takes_seed,
+        takes_names=profile.takes_names,
+        takes_reasoning_effort=re.match(profile.thinks, model) is not None,
+        max_temperature=profile.max_temperature,
+        accepts_open_end=profile.accepts_open_end,
+    )
+
+
 class OpenAICompatibleAdapter(BaseLLMAdapter):
     """Speaks chat completions with xAI, Groq, Mistral, DeepSeek, OpenRouter, or any base URL."""
 
@@ -84,11 +107,7 @@ class OpenAICompatibleAdapter(BaseLLMAdapter):
         return {"Authorization": f"Bearer {key.reveal()}"} if key else {}
 
     def capabilities(self, model: str) -> ModelCapabilities:
-        profile = self.profile
-        return ModelCapabilities(
-            takes_seed=profile.takes_seed,
-            takes_names=profile.takes_names,
-            takes_reasoning_effort=re.match(profile.thinks, model) is not None,
-            max_temperature=profile.max_temperature,
-            accepts_open_end=profile.accepts_open_end,
-        )
+        return capabilities_of(self._endpoint.service, model)
+
+    def refusal_in(self, body: JsonValue) -> Refusal:
+        return with_code_by_text(read_refusal(body), _CODES_BY_TEXT)

@@ -1,9 +1,9 @@
 """What every dialect decodes a reply into."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define
 
 from dipeo.domain.completion import Adaptation, FinishReason
 from dipeo.domain.json_value import JsonObject, JsonValue
@@ -13,7 +13,7 @@ from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class EncodedRequest:
     """A request in a provider's words, and what had to be adapted to get there."""
 
@@ -21,7 +21,7 @@ class EncodedRequest:
     adaptations: tuple[Adaptation, ...] = ()
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Answer:
     """A provider's answer, before it is known which call it belongs to."""
 
@@ -59,17 +59,24 @@ class StreamDecoder(Protocol):
 
 def objects_in(value: JsonValue) -> list[JsonObject]:
     """The objects of a JSON list; anything else counts as none."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def object_in(value: JsonValue) -> JsonObject:
     """The value if it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def text_in(value: JsonValue) -> str:
     """The value if it is text, else no text."""
     return value if isinstance(value, str) else ""
+
+
+def counts_in(value: JsonValue) -> dict[str, int]:
+    """The plausible token counts in a JSON object, by name; whatever else is in it is left out."""
+    if not isinstance(value, dict):
+        return {}
+    return {name: count for name, count in value.items() if type(count) is int and count >= 0}
 
 
 def count_in(value: JsonValue) -> int:

@@ -2,11 +2,11 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from dipeo.domain.completion import Adaptation, Completion, CompletionRequest
-from dipeo.domain.errors import DipeoError, EmptyResponseError, IncompleteStreamError, MalformedResponseError
+from dipeo.domain.errors import DipeoError, IncompleteStreamError, MalformedResponseError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.ports.llm import ChatModelPort
@@ -95,49 +95,41 @@ class BaseLLMAdapter(ChatModelPort, ABC):
     async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
         encoded = self.encode(request, is_stream=True)
         decoder = self.stream_decoder()
-        headers: Mapping[str, str] = {}
         try:
             upstream = await self.wire.stream(encoded.exchange)
-            headers = upstream.headers
         except DipeoError as error:
-            raise self._with_facts(error, request, headers) from None
+            raise self._with_facts(error, request, {}) from None
         text: list[str] = []
-        try:
-            await self._check_accepted(upstream)
-            async for event in self._decoded(upstream, decoder):
-                if isinstance(event, TextDelta):
-                    text.append(event.text)
-                yield event
-            answer = decoder.answer()
-            yield CompletionEnd(self._completion(answer, request, encoded.adaptations, headers))
-        except DipeoError as error:
-            raise self._with_facts(_broken_off(error, "".join(text)), request, headers) from None
-        finally:
-            await _close(upstream, is_done=decoder.is_done)
-
-    async def _decoded(self, upstream: WireStream, decoder: StreamDecoder) -> AsyncGenerator[CompletionEvent, None]:
-        has_events = False
         events = upstream.events()
         try:
+            await self._check_accepted(upstream)
             async for event in events:
-                has_events = True
-                if isinstance(event, Mapping):
-                    if event.get("error"):
-                        raise self._error(WireReply(status=upstream.status, headers=upstream.headers, json=event))
-                    for decoded in decoder.feed(event):
-                        yield decoded
-                elif event == END_OF_STREAM:
-                    decoder.end()
-                else:
-                    raise MalformedResponseError("The stream holds an event that is no JSON object.")
+                for decoded in self._decode_event(event, decoder, upstream):
+                    if isinstance(decoded, TextDelta):
+                        text.append(decoded.text)
+                    yield decoded
                 if decoder.is_done:
-                    return
+                    break
+            if not decoder.is_complete:
+                raise IncompleteStreamError()
+            yield CompletionEnd(self._completion(decoder.answer(), request, encoded.adaptations, upstream.headers))
+        except DipeoError as error:
+            raise self._with_facts(_broken_off(error, "".join(text)), request, upstream.headers) from None
         finally:
             await events.aclose()
-        if not has_events:
-            raise EmptyResponseError("The stream ended without any event.")
-        if not decoder.is_complete:
-            raise IncompleteStreamError()
+            await _close(upstream, is_done=decoder.is_done)
+
+    def _decode_event(
+        self, event: JsonValue, decoder: StreamDecoder, upstream: WireStream
+    ) -> Sequence[CompletionEvent]:
+        if isinstance(event, dict):
+            if event.get("error"):
+                raise self._error(WireReply(status=upstream.status, headers=upstream.headers, json=event))
+            return decoder.feed(event)
+        if event != END_OF_STREAM:
+            raise MalformedResponseError("The stream holds an event that is no JSON object.")
+        decoder.end()
+        return ()
 
     # --- what replies say --------------------------------------------------------------------------------------------
 
@@ -145,7 +137,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         body = reply.json
         if not 200 <= reply.status < 300:
             raise self._error(reply)
-        if not isinstance(body, Mapping):
+        if not isinstance(body, dict):
             raise MalformedResponseError("The provider's answer is no JSON object.", sample=reply.sample)
         if body.get("error"):
             raise self._error(reply)

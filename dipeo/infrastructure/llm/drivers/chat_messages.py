@@ -21,35 +21,47 @@ def as_chat_messages(messages: Sequence[Mapping[str, object] | ChatMessage]) -> 
             field="messages",
             suggestion='Write [{"role": "user", "content": "..."}].',
         )
-    return tuple(_as_chat_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+    # Where a message stands is only spelt out when something is wrong with it: every call takes this way.
+    return tuple([_as_chat_message(message, index) for index, message in enumerate(messages)])
 
 
-def _as_chat_message(message: Mapping[str, object] | ChatMessage, where: str) -> ChatMessage:
+def _as_chat_message(message: object, index: int) -> ChatMessage:
     if isinstance(message, ChatMessage):
         check_content(message.parts)
         return message
-    if not isinstance(message, Mapping):
-        raise ValidationError(f"{where} must be a mapping with 'role' and 'content'.", field=where)
-    role = _ROLES.get(message.get("role"))
-    if role is None:
-        known = ", ".join(str(name) for name in _ROLES)
-        raise ValidationError(
-            f"{where}.role must be one of {known}, not {message.get('role')!r}.", field=f"{where}.role"
-        )
-    unknown = message.keys() - _KEYS
-    if unknown:
-        raise ValidationError(f"{where} holds unknown keys: {', '.join(sorted(map(str, unknown)))}.", field=where)
-    name = message.get("name")
+    if not isinstance(message, dict):
+        if not isinstance(message, Mapping):
+            where = f"messages[{index}]"
+            raise ValidationError(f"{where} must be a mapping with 'role' and 'content'.", field=where)
+        message = dict(message)
+    word, content, name = message.get("role"), message.get("content"), message.get("name")
+    role = _ROLES.get(word) if isinstance(word, str) else None
+    if role is None or content is None or len(message) != (2 if name is None else 3):
+        _check_shape(message, f"messages[{index}]")
     if name is not None:
-        check_identifier(f"{where}.name", name)
-    return ChatMessage(role, _parts(message.get("content"), f"{where}.content"), name=name)  # type: ignore[arg-type]
+        check_identifier(f"messages[{index}].name", name)
+    try:
+        parts = (TextPart(content),) if isinstance(content, str) else _parts(content, f"messages[{index}].content")
+    except ValidationError as problem:
+        where = f"messages[{index}].content" if problem.field in ("text", None) else str(problem.field)
+        text = problem.message.replace("'text'", repr(where))
+        raise ValidationError(text, field=where, suggestion=problem.suggestion) from None
+    return ChatMessage(role or Role.USER, parts, name=name)
+
+
+def _check_shape(message: Mapping[object, object], where: str) -> None:
+    """Raises for a role or a key that is not known; what is left out is found elsewhere."""
+    unknown = ", ".join(sorted(str(key) for key in message.keys() - _KEYS))
+    if unknown:
+        raise ValidationError(f"{where} holds unknown keys: {unknown}.", field=where)
+    role = message.get("role")
+    if not isinstance(role, str) or role not in _ROLES:
+        known = ", ".join(str(name) for name in _ROLES)
+        raise ValidationError(f"{where}.role must be one of {known}, not {role!r}.", field=f"{where}.role")
 
 
 def _parts(content: object, where: str) -> tuple[Part, ...]:
-    """Text, or a list of `{"type": "text", "text": ...}` as other libraries write it, or parts."""
-    if isinstance(content, str):
-        check_text(where, content)
-        return (TextPart(content),)
+    """A list of `{"type": "text", "text": ...}` as other libraries write it, or of parts."""
     if not isinstance(content, list | tuple) or not content:
         raise ValidationError(f"{where} must be text or a non-empty list of parts.", field=where)
     return tuple(_part(part, f"{where}[{index}]") for index, part in enumerate(content))

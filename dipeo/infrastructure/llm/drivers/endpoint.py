@@ -11,9 +11,12 @@ from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
 
 
-@frozen(kw_only=True, cache_hash=True)
+@frozen(kw_only=True, eq=False)
 class Endpoint:
-    """A service at an address; `key` is None for a service that asks for none."""
+    """A service at an address; `key` is None for a service that asks for none.
+
+    Compared by identity: the directory gives out one object for each service, address and key.
+    """
 
     service: LLMService
     base_url: str

@@ -70,7 +70,7 @@ class PooledModel(ChatModelPort):
         place = await shelf.lease(self._endpoints.find(request))
         try:
             async with place.adapter.stream(request) as stream:
-                async for event in stream:
+                async for event in stream.events:
                     yield event
         finally:
             shelf.give_back(place)

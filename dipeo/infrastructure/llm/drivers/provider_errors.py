@@ -27,6 +27,10 @@ from dipeo.infrastructure.llm.drivers.wire import WireReply
 
 MAX_MESSAGE_CHARS: Final = 500
 
+TOO_LONG: Final = "context_too_long"
+OUT_OF_CREDIT: Final = "out_of_credit"
+"""Our own codes, for what a provider says in words alone."""
+
 CodeTable = Mapping[str, type[DipeoError]]
 
 _BY_STATUS: Final[Mapping[int, type[DipeoError]]] = {
@@ -46,6 +50,8 @@ _BY_STATUS: Final[Mapping[int, type[DipeoError]]] = {
 
 # Codes that mean the same wherever they turn up; a dialect's own table is looked at first.
 _BY_CODE: Final[CodeTable] = {
+    TOO_LONG: ContextTooLongError,
+    OUT_OF_CREDIT: QuotaExhaustedError,
     "context_length_exceeded": ContextTooLongError,
     "insufficient_quota": QuotaExhaustedError,
     "model_not_found": ModelNotFoundError,
@@ -78,7 +84,8 @@ def read_refusal(body: JsonValue) -> Refusal:
         return Refusal()
     error = body.get("error")
     if isinstance(error, str):
-        return Refusal(message=error)
+        code = body.get("code")
+        return Refusal(message=error, codes=(code,) if isinstance(code, str) and code else ())
     source = error if isinstance(error, Mapping) else body
     details = source.get("details")
     inner = details.get("error_code") if isinstance(details, Mapping) else None
@@ -90,6 +97,14 @@ def read_refusal(body: JsonValue) -> Refusal:
         codes=tuple(each for each in codes if isinstance(each, str) and each),
         status=code if isinstance(code, int) and 400 <= code < 600 else None,
     )
+
+
+def with_code_by_text(refusal: Refusal, codes_by_beginning: Mapping[str, str]) -> Refusal:
+    """The refusal with a code for the few cases that a provider tells apart by the beginning of its text alone."""
+    for beginning, code in codes_by_beginning.items():
+        if refusal.message.startswith(beginning):
+            return evolve(refusal, codes=(code, *refusal.codes))
+    return refusal
 
 
 def error_from(reply: WireReply, refusal: Refusal, table: CodeTable, *, key: Secret | None) -> DipeoError:

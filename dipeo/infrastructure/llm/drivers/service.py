@@ -1,8 +1,8 @@
 """The service that workflow engines see: it turns a call into one request and hands it to the stack."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Final, Unpack
-from uuid import uuid4
 
 from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, CompletionRequest
 from dipeo.domain.errors import UnknownServiceError, ValidationError
@@ -110,7 +110,7 @@ class LLMInfraService(LLMServicePort):
             sampling=call.sampling,
             provider_options=call.provider_options,
             is_strict=call.is_strict,
-            call_id=uuid4().hex,
+            call_id=os.urandom(16).hex(),
             deadline_at_s=self._deadline(call),
             max_attempts=call.max_attempts or self._max_attempts,
         )
@@ -157,7 +157,7 @@ class LLMInfraService(LLMServicePort):
             provider_options={**config.provider_options, **call.provider_options},
             is_strict=call.is_strict,
             person_id=person_id,
-            call_id=uuid4().hex,
+            call_id=os.urandom(16).hex(),
             deadline_at_s=self._deadline(call),
             max_attempts=call.max_attempts or self._max_attempts,
             notes=prompt.notes,

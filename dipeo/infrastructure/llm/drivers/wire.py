@@ -1,10 +1,14 @@
-"""What an adapter speaks over: a wire moves JSON to a provider and back, and nothing else."""
+"""What an adapter speaks over: a wire moves JSON to a provider and back, and nothing else.
+
+The values here and in `answer.py` live within one call and are not frozen: a frozen class costs several times as much
+to make, and every call makes four of them.
+"""
 
 from collections.abc import AsyncGenerator, Mapping
 from enum import Enum
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import define, field
 
 from dipeo.domain.json_value import JsonObject, JsonValue
 
@@ -19,7 +23,7 @@ class Framing(Enum):
     NDJSON = "application/x-ndjson"
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class WireRequest:
     """One exchange: a path below the endpoint's base URL, headers without credentials, and a JSON body."""
 
@@ -29,9 +33,9 @@ class WireRequest:
     framing: Framing = Framing.SSE
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class WireReply:
-    """An answer: HTTP status, headers by lower-case name, and the parsed JSON.
+    """An answer: HTTP status, headers (looked up by lower-case name), and the parsed JSON.
 
     `json` is None and `sample` holds the first 200 characters where the body is no JSON.
     """

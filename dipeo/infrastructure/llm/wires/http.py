@@ -55,8 +55,7 @@ class HttpWire(Wire):
     async def send(self, exchange: WireRequest) -> WireReply:
         try:
             response = await self._post(exchange)
-            async with response:
-                return await _reply_of(response)
+            return await _reply_of(response)
         except (aiohttp.ClientError, OSError) as problem:
             raise _translated(problem) from None
 
@@ -93,13 +92,14 @@ class _HttpStream(WireStream):
         self._response = response
         self._framing = exchange.framing
         self.status = response.status
-        self.headers = _headers_of(response)
+        self.headers: Mapping[str, str] = response.headers
 
     async def events(self) -> AsyncGenerator[JsonValue, None]:
         parser = parser_for(self._framing)
         size = 0
         try:
-            async for chunk in self._response.content.iter_any():
+            read = self._response.content.readany
+            while chunk := await read():
                 size += len(chunk)
                 if size > MAX_BODY_BYTES:
                     raise MalformedResponseError(f"The stream is larger than {MAX_BODY_BYTES} bytes.")
@@ -131,12 +131,16 @@ class _HttpStream(WireStream):
 
 
 async def _reply_of(response: aiohttp.ClientResponse) -> WireReply:
-    body = await _body_of(response)
-    headers = _headers_of(response)
     try:
-        return WireReply(status=response.status, headers=headers, json=parse_json(body))
+        body = await _body_of(response)
+    except BaseException:
+        # Read to its end, a response has given its connection back; one that was not read must not keep it.
+        response.close()
+        raise
+    try:
+        return WireReply(status=response.status, headers=response.headers, json=parse_json(body))
     except MalformedResponseError:
-        return WireReply(status=response.status, headers=headers, json=None, sample=sample_of(body))
+        return WireReply(status=response.status, headers=response.headers, json=None, sample=sample_of(body))
 
 
 async def _body_of(response: aiohttp.ClientResponse) -> bytes:
@@ -152,12 +156,6 @@ async def _body_of(response: aiohttp.ClientResponse) -> bytes:
             raise MalformedResponseError(f"The answer is larger than {MAX_BODY_BYTES} bytes.", status=response.status)
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    return {
-        name.decode("latin-1").lower(): value.decode("utf-8", errors="replace") for name, value in response.raw_headers
-    }
 
 
 # The most specific class comes first: aiohttp derives a certificate error from a connection error.

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from datetime import datetime
 
-from attrs import evolve, frozen
-
 from dipeo.domain.attempt import Attempt
 from dipeo.domain.completion import Completion, CompletionRequest
 from dipeo.domain.errors import (
@@ -20,6 +18,7 @@ from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.domain.verdict import Verdict
 
 # What dipeo itself refuses before anything is sent is no attempt; the provider's refusals carry its HTTP status.
@@ -53,7 +52,7 @@ class MeteredModel(ChatModelPort):
         start = self._start()
         try:
             async with self._inner.stream(request) as stream:
-                async for event in stream:
+                async for event in stream.events:
                     if isinstance(event, CompletionEnd):
                         yield CompletionEnd(await self._succeeded(request, start, event.completion))
                         return
@@ -66,20 +65,19 @@ class MeteredModel(ChatModelPort):
             raise
 
     def _start(self) -> "_Start":
-        return _Start(self._clock.now(), self._clock.monotonic_s())
+        return self._clock.now(), self._clock.monotonic_s()
 
     async def _succeeded(self, request: CompletionRequest, start: "_Start", completion: Completion) -> Completion:
-        attempt = evolve(
-            self._attempt(request, start), usage=completion.usage, request_id=completion.request_id, status=200
-        )
+        attempt = self._attempt(request, start, usage=completion.usage, request_id=completion.request_id, status=200)
         await self._ledger.record(attempt)
-        return evolve(completion, attempts=(attempt,), latency_ms=attempt.latency_ms)
+        return completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
 
     async def _failed(self, request: CompletionRequest, start: "_Start", error: DipeoError) -> DipeoError:
         if error.status is None and isinstance(error, _LOCAL_REFUSALS):
             return error
-        attempt = evolve(
-            self._attempt(request, start),
+        attempt = self._attempt(
+            request,
+            start,
             verdict=error.verdict or Verdict.PROVIDER_ERROR,
             status=error.status,
             provider_code=error.provider_code,
@@ -90,9 +88,21 @@ class MeteredModel(ChatModelPort):
         return error.with_attempts((attempt,))
 
     async def _cancelled(self, request: CompletionRequest, start: "_Start") -> None:
-        await self._ledger.record(evolve(self._attempt(request, start), verdict=Verdict.CANCELLED))
+        await self._ledger.record(self._attempt(request, start, verdict=Verdict.CANCELLED))
 
-    def _attempt(self, request: CompletionRequest, start: "_Start") -> Attempt:
+    def _attempt(
+        self,
+        request: CompletionRequest,
+        start: "_Start",
+        *,
+        verdict: Verdict | None = None,
+        status: int | None = None,
+        provider_code: str | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+        usage: Usage = UNREPORTED_USAGE,
+    ) -> Attempt:
+        started_at, started_s = start
         key = self._keys.find(request.service, request.api_key_id)
         return Attempt(
             call_id=request.call_id,
@@ -100,14 +110,18 @@ class MeteredModel(ChatModelPort):
             service=request.service,
             model=request.model,
             person_id=request.person_id,
-            started_at=start.at,
-            latency_ms=(self._clock.monotonic_s() - start.monotonic_s) * 1000,
+            started_at=started_at,
+            latency_ms=(self._clock.monotonic_s() - started_s) * 1000,
             key_fingerprint=key.fingerprint if key else None,
             waited_s=request.waited_s,
+            verdict=verdict,
+            status=status,
+            provider_code=provider_code,
+            request_id=request_id,
+            retry_after_s=retry_after_s,
+            usage=usage,
         )
 
 
-@frozen
-class _Start:
-    at: datetime
-    monotonic_s: float
+_Start = tuple[datetime, float]
+"""When an attempt began: the time of day, and seconds on the clock's monotonic scale."""

@@ -70,7 +70,7 @@ class RetryingModel(ChatModelPort):
         while True:
             try:
                 async with self._inner.stream(request) as stream:
-                    async for event in stream:
+                    async for event in stream.events:
                         has_begun = True
                         if history is not None and isinstance(event, CompletionEnd):
                             yield CompletionEnd(self._told(event.completion, history))
@@ -114,7 +114,7 @@ class RetryingModel(ChatModelPort):
         attempts = (*history.attempts, *completion.attempts)
         waited_ms = (self._clock.monotonic_s() - history.began_at_s) * 1000
         first_ms = attempts[0].latency_ms if attempts else 0.0
-        return evolve(completion, attempts=attempts, latency_ms=first_ms + waited_ms)
+        return completion.with_attempts(attempts, latency_ms=first_ms + waited_ms)
 
 
 class _History:

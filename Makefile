@@ -1,0 +1,51 @@
+# `make` alone prints this help. Every target sets up what it needs.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TOPIC ?= What should a thinking machine be allowed to decide?
+TURNS ?= 6
+
+.PHONY: help install run test check format docs bench clean
+
+help: ## Print this help
+	@echo "dipeo: persons converse on any large language model"
+	@echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "dipeo needs Python 3.11 to 3.13, this is %d.%d: make PYTHON=python3.12 ..." % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+install: $(STAMP) ## Build .venv with dipeo and all that its development needs
+
+run: $(STAMP) ## Let three persons converse (on the simulator; LIVE=1 uses the services whose keys are set)
+	@$(BIN)/dipeo converse prompts/ada.md prompts/boole.md prompts/curie.md \
+		--topic "$(TOPIC)" --turns $(TURNS) --on $(if $(LIVE),auto,simulator)
+
+test: $(STAMP) ## Run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## Format, lint, types, layer contracts, dependencies, sizes: what CI runs besides the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry dipeo
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: $(STAMP) ## Format the code and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(STAMP) ## Build the documentation into site/
+	$(BIN)/zensical build --clean --strict
+
+bench: $(STAMP) ## Compare a call with bare aiohttp and the official SDK, in one interleaved run
+	$(BIN)/python -m benchmarks.call_path $(ARGS)
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,122 @@
+"""Persons take turns in one conversation."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import cycle
+
+from attrs import field, frozen
+
+from dipeo.domain.checks import check_number
+from dipeo.domain.completion import Completion
+from dipeo.domain.conversation import Conversation
+from dipeo.domain.errors import UnknownPersonError, ValidationError
+from dipeo.domain.message import Message
+from dipeo.domain.person import Person
+from dipeo.domain.ports.llm import LLMServicePort
+from dipeo.domain.stream import CompletionEnd, TextDelta
+from dipeo.domain.usage import Usage
+
+
+@frozen
+class TurnBegins:
+    """A person begins to speak; `number` counts from 1."""
+
+    number: int
+    person: Person
+
+
+@frozen
+class TurnText:
+    """More of what the person says."""
+
+    person: Person
+    text: str
+
+
+@frozen
+class TurnEnds:
+    """The person has spoken; the message stands in the conversation."""
+
+    number: int
+    person: Person
+    message: Message
+    completion: Completion
+
+
+DialogueEvent = TurnBegins | TurnText | TurnEnds
+
+
+@frozen(kw_only=True)
+class SpeakerSummary:
+    """What one person's turns came to: tokens, and the latency of their answers in milliseconds."""
+
+    person: Person
+    turns: int = 0
+    usage: Usage = field(factory=Usage)
+    latency_ms: float = 0.0
+
+    @property
+    def mean_latency_ms(self) -> float:
+        """The mean latency of a turn; 0 without turns."""
+        return self.latency_ms / self.turns if self.turns else 0.0
+
+
+class Dialogue:
+    """Lets persons speak in turn, each over their own model, all into one conversation.
+
+    Raises `ValidationError` for fewer than one person or two of the same id.
+    """
+
+    def __init__(self, llm: LLMServicePort, persons: Sequence[Person], conversation: Conversation) -> None:
+        ids = [person.id for person in persons]
+        if not persons or len(set(ids)) != len(ids):
+            raise ValidationError("A dialogue needs at least one person, and each id once.", field="persons")
+        self.conversation = conversation
+        self.persons = tuple(person.joining(conversation) for person in persons)
+        self._llm = llm
+        self._turns: list[TurnEnds] = []
+
+    async def run(self, *, turns: int) -> AsyncIterator[DialogueEvent]:
+        """That many turns, in the order of the persons, over and over.
+
+        A turn that fails ends the run with its error; what was said before stands in the conversation.
+        """
+        check_number("turns", turns, minimum=1, maximum=10_000, is_whole=True)
+        for number, person in zip(range(1, turns + 1), cycle(self.persons), strict=False):
+            async for event in self.turn(person.id, number=number):
+                yield event
+
+    async def turn(self, person_id: str, *, number: int = 1) -> AsyncIterator[DialogueEvent]:
+        """One turn of one person. Raises `UnknownPersonError`."""
+        person = self.person(person_id)
+        yield TurnBegins(number, person)
+        stream = self._llm.stream_with_person(person.get_messages(), person.id, person.llm_config)
+        async with stream:
+            async for event in stream:
+                if isinstance(event, TextDelta):
+                    yield TurnText(person, event.text)
+                elif isinstance(event, CompletionEnd):
+                    message = person.says(event.completion.text)
+                    ended = TurnEnds(number, person, message, event.completion)
+                    self._turns.append(ended)
+                    yield ended
+
+    def person(self, person_id: str) -> Person:
+        """The person of this id. Raises `UnknownPersonError`."""
+        for person in self.persons:
+            if person.id == person_id:
+                return person
+        known = ", ".join(person.id for person in self.persons)
+        raise UnknownPersonError(
+            f"There is no person {person_id!r} here.", field="person_id", suggestion=f"Here are: {known}."
+        )
+
+    def summary(self) -> Iterator[SpeakerSummary]:
+        """What each person's turns came to, in the order of the persons."""
+        for person in self.persons:
+            ended = [turn for turn in self._turns if turn.person.id == person.id]
+            yield SpeakerSummary(
+                person=person,
+                turns=len(ended),
+                usage=sum((turn.completion.usage for turn in ended), Usage()),
+                latency_ms=sum(turn.completion.latency_ms for turn in ended),
+            )

@@ -1,0 +1,21 @@
+"""What tests put in dipeo's place: scripted models, in-memory ports, a manual clock, the provider simulator."""
+
+from dipeo.testing.fake_ports import FakeAliases, FakeKeys, FakeLedger, FakePrompts
+from dipeo.testing.manual_clock import ManualClock
+from dipeo.testing.scripted import ScriptedModel, ScriptedService
+from dipeo.testing.simulator import Fault, ProviderSimulator, Reply, SimulatedMessage, SimulatedRequest
+
+__all__ = [
+    "FakeAliases",
+    "FakeKeys",
+    "FakeLedger",
+    "FakePrompts",
+    "Fault",
+    "ManualClock",
+    "ProviderSimulator",
+    "Reply",
+    "ScriptedModel",
+    "ScriptedService",
+    "SimulatedMessage",
+    "SimulatedRequest",
+]

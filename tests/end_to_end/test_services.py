@@ -1,0 +1,253 @@
+"""Every service answers through the whole stack, over real sockets."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+import dipeo
+from dipeo import LLMService, Settings, errors
+from dipeo.domain.verdict import Verdict
+from dipeo.testing import Fault, ManualClock, ProviderSimulator, Reply
+from tests.end_to_end.conftest import KEY
+
+MODELS = {
+    LLMService.OPENAI: "gpt-5.4-mini",
+    LLMService.ANTHROPIC: "claude-sonnet-5-5",
+    LLMService.GOOGLE: "gemini-3.5-flash",
+    LLMService.OLLAMA: "llama3.2:3b",
+    LLMService.XAI: "grok-4.3",
+    LLMService.GROQ: "llama-3.3-70b-versatile",
+    LLMService.MISTRAL: "mistral-large-latest",
+    LLMService.DEEPSEEK: "deepseek-chat",
+    LLMService.OPENROUTER: "anthropic/claude-sonnet-5.5",
+    LLMService.OPENAI_COMPATIBLE: "some-local-model",
+}
+HELLO = [{"role": "user", "content": "Hello"}]
+each_service = pytest.mark.parametrize("service", list(LLMService), ids=str)
+each_dialect = pytest.mark.parametrize(
+    "service", [LLMService.OPENAI, LLMService.ANTHROPIC, LLMService.GOOGLE, LLMService.OLLAMA], ids=str
+)
+
+
+@each_service
+async def test_a_service_answers(service: LLMService, simulator: ProviderSimulator, settings: Settings) -> None:
+    """Text, usage, finish reason and one attempt come back, unary and streamed alike."""
+    simulator.script(service.value, *[Reply("Good day to you.", input_tokens=9, output_tokens=4)] * 2)
+    async with dipeo.connect(settings) as llm:
+        whole = await llm.complete(HELLO, MODELS[service], service=service)
+        async with llm.stream(HELLO, MODELS[service], service=service) as stream:
+            pieces = [piece async for piece in stream.text()]
+    for completion in (whole, stream.completion):
+        assert completion.text == "Good day to you."
+        assert (completion.usage.input_tokens, completion.usage.output_tokens) == (9, 4)
+        assert completion.finish_reason is dipeo.FinishReason.STOP
+        assert [attempt.number for attempt in completion.attempts] == [1]
+        assert completion.latency_ms > 0
+    assert len(pieces) > 1
+    assert "".join(pieces) == "Good day to you."
+    assert simulator.open_connections == 0
+
+
+@each_service
+async def test_a_length_limit_truncates(service: LLMService, simulator: ProviderSimulator, settings: Settings) -> None:
+    """An answer cut off by `max_tokens` says so."""
+    simulator.script(service.value, Reply("one two three four five six seven eight"))
+    async with dipeo.connect(settings) as llm:
+        completion = await llm.complete(HELLO, MODELS[service], service=service, max_tokens=3)
+    assert completion.is_truncated
+    assert completion.text.startswith("one")
+
+
+@each_service
+async def test_a_wrong_key_is_not_tried_twice_and_not_shown(service: LLMService, simulator: ProviderSimulator) -> None:
+    """A key that the provider refuses is an `APIKeyError`, after one request, and stands in no text of it."""
+    wrong = "sk-wrong-canary-0815"
+    settings = Settings(base_urls=simulator.base_urls, environ={"DIPEO_KEY_MINE": wrong})
+    simulator_says_no = Fault(status=401, message=f"Incorrect API key provided: {wrong}")
+    simulator.script(service.value, simulator_says_no)
+    async with dipeo.connect(settings) as llm:
+        with pytest.raises(errors.APIKeyError) as caught:
+            await llm.complete(HELLO, MODELS[service], service=service, api_key_id="mine")
+    assert len([request for request in simulator.requests if request.service == service.value]) == 1
+    assert wrong not in str(caught.value) + repr(caught.value) + str(caught.value.to_dict())
+    assert caught.value.attempts[0].key_fingerprint
+
+
+@each_dialect
+async def test_a_rate_limit_is_waited_out(
+    service: LLMService, simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """The provider's own delay is kept to, and the completion tells of both attempts."""
+    clock = ManualClock()
+    simulator.script(service.value, Fault(status=429, headers={"retry-after": "20"}), Reply("At last."))
+    async with dipeo.connect(settings, clock=clock) as llm:
+        completion = await llm.complete(HELLO, MODELS[service], service=service)
+    assert completion.text == "At last."
+    assert clock.sleeps == [20.0]
+    assert [(attempt.verdict, attempt.waited_s) for attempt in completion.attempts] == [
+        (Verdict.RATE_LIMITED, 0.0),
+        (None, 20.0),
+    ]
+
+
+@each_dialect
+async def test_an_overloaded_provider_is_asked_three_times(
+    service: LLMService, simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """Three attempts in all, then the error, which knows of each."""
+    simulator.script(service.value, *[Fault(status=503)] * 3)
+    async with dipeo.connect(settings, clock=ManualClock()) as llm:
+        with pytest.raises(errors.OverloadedError) as caught:
+            await llm.stream(HELLO, MODELS[service], service=service).collect()
+    assert len(simulator.requests) == 3
+    assert [attempt.decision[:11] for attempt in caught.value.attempts] == ["tried again", "tried again", "given up: a"]
+
+
+@each_dialect
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.cut(after_chunks=2), Fault.cut(after_chunks=2, reset=True), Fault.clean_end(after_chunks=2)],
+    ids=str,
+)
+async def test_a_stream_without_its_end_is_never_taken_for_whole(
+    service: LLMService, fault: Fault, simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """Cut off or ended without the provider's own mark: an error that keeps what came, and no second request."""
+    simulator.script(service.value, fault)
+    async with dipeo.connect(settings, clock=ManualClock()) as llm:
+        stream = llm.stream(HELLO, MODELS[service], service=service)
+        pieces: list[str] = []
+        with pytest.raises(errors.IncompleteStreamError) as caught:
+            await collect_into(pieces, stream)
+    assert pieces
+    assert caught.value.partial_text == "".join(pieces)
+    assert len(simulator.requests) == 1
+
+
+@each_dialect
+async def test_an_error_in_the_stream_is_sorted_by_what_it_says(
+    service: LLMService, simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """Before the first word an error event counts like a refusal and is tried again; the answer then comes through."""
+    simulator.script(service.value, Fault.error_event(after_chunks=0), Reply("Here."))
+    async with dipeo.connect(settings, clock=ManualClock()) as llm:
+        completion = await llm.stream(HELLO, MODELS[service], service=service).collect()
+    assert completion.text == "Here."
+    assert len(completion.attempts) == 2
+
+
+@each_dialect
+@pytest.mark.parametrize("is_stream", [False, True], ids=["unary", "stream"])
+async def test_a_provider_that_never_answers_meets_the_deadline(
+    service: LLMService, is_stream: bool, simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """The call ends at its deadline, says that the outcome is unknown, and leaves no connection open."""
+    simulator.script(service.value, Fault.hang())
+    async with dipeo.connect(settings) as llm:
+        began = time.monotonic()
+        if is_stream:
+            call = llm.stream(HELLO, MODELS[service], service=service, timeout_s=0.2).collect()
+        else:
+            call = llm.complete(HELLO, MODELS[service], service=service, timeout_s=0.2)
+        with pytest.raises(errors.TimeoutError) as caught:
+            await call
+        assert 0.19 < time.monotonic() - began < 2
+        assert caught.value.is_outcome_unknown
+        await closed(simulator)
+
+
+async def test_a_stream_that_stalls_meets_the_deadline(simulator: ProviderSimulator, settings: Settings) -> None:
+    """A stream that falls silent ends at the deadline of the call, with what had come."""
+    simulator.script("openai", Fault.hang(after_chunks=2))
+    async with dipeo.connect(settings) as llm:
+        with pytest.raises(errors.DeadlineExceededError) as caught:
+            await llm.stream(HELLO, "gpt-5.4-mini", timeout_s=0.2).collect()
+    assert caught.value.context["partial_text"]
+
+
+async def test_leaving_a_stream_closes_its_connection(simulator: ProviderSimulator, settings: Settings) -> None:
+    """A reader who has seen enough costs the provider nothing more, and the attempt counts as cancelled."""
+    simulator.script("openai", Reply("one two three four five six", chunk_delay_s=0.05))
+    async with dipeo.connect(settings) as llm:
+        async with llm.stream(HELLO, "gpt-5.4-mini") as stream:
+            await anext(stream)
+        await closed(simulator)
+
+
+async def test_cancelling_a_call_closes_its_connection(simulator: ProviderSimulator, settings: Settings) -> None:
+    """Cancellation reaches the wire, and the caller sees nothing but the cancellation."""
+    simulator.script("openai", Fault.hang())
+    async with dipeo.connect(settings) as llm:
+        call = asyncio.ensure_future(llm.complete(HELLO, "gpt-5.4-mini"))
+        while not simulator.requests:
+            await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await closed(simulator)
+
+
+async def test_the_synchronous_door_works_under_a_running_loop(
+    simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """Blocking calls from threads, beside a running event loop, are answered, streamed ones too."""
+
+    def program() -> list[str]:
+        with dipeo.connect_sync(settings) as llm:
+            whole = llm.complete(HELLO, "gpt-5.4-mini").text
+            with llm.stream(HELLO, "claude-sonnet-5-5") as stream:
+                pieces = "".join(stream.text())
+                assert pieces == stream.completion.text
+            return [whole, pieces]
+
+    answers = await asyncio.gather(*(asyncio.to_thread(program) for _ in range(4)))
+    assert all(all(answer) for answer in answers)
+    assert [thread.name for thread in threading.enumerate() if thread.name == "dipeo-loop"] == []
+
+
+async def test_the_synchronous_door_may_be_used_on_the_loop_itself(
+    simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """Even a blocking call made on a running loop comes back: its work is done on another."""
+    with ProviderSimulator(seed=3) as other:  # on a thread of its own: this loop is about to block
+        here = Settings(base_urls=other.base_urls, environ=settings.environ)
+        with dipeo.connect_sync(here) as llm:
+            assert llm.complete(HELLO, "gpt-5.4-mini").text
+
+
+async def test_parts_can_be_put_in_place_and_unknown_ones_are_refused(settings: Settings) -> None:
+    """`connect()` takes replacements for its parts by name, and names the parts where a name is wrong."""
+    from dipeo.testing import FakeLedger, ScriptedModel
+
+    ledger = FakeLedger()
+    async with dipeo.connect(settings, pool=ScriptedModel("From the script."), ledger=ledger) as llm:
+        assert (await llm.complete(HELLO, "gpt-5.4-mini")).text == "From the script."
+    assert [attempt.model for attempt in ledger.recorded] == ["gpt-5.4-mini"]
+    with pytest.raises(TypeError, match=r"no part 'legder'.*ledger"):
+        async with dipeo.connect(settings, legder=ledger):  # type: ignore[call-arg]
+            pass
+
+
+async def test_no_error_shows_the_key(simulator: ProviderSimulator, settings: Settings) -> None:
+    """Whatever a provider does with the key it was sent, no text of the error holds it."""
+    for status in (400, 401, 403, 404, 429, 500):
+        simulator.script("openai", Fault(status=status, message=f"you sent Bearer {KEY}, and {KEY}"))
+        async with dipeo.connect(settings) as llm:
+            with pytest.raises(errors.DipeoError) as caught:
+                await llm.complete(HELLO, "gpt-5.4-mini", max_attempts=1)
+        assert KEY not in f"{caught.value} {caught.value!r} {caught.value.to_dict()} {caught.value.__cause__}"
+
+
+async def collect_into(pieces: list[str], stream: dipeo.CompletionStream) -> None:
+    """Reads a stream to its end, or as far as it comes."""
+    async for piece in stream.text():
+        pieces.append(piece)
+
+
+async def closed(simulator: ProviderSimulator) -> None:
+    """Waits until the server has seen every connection end; fails after two seconds."""
+    async with asyncio.timeout(2):
+        while simulator.open_connections:
+            await asyncio.sleep(0.01)
