@@ -1,6 +1,7 @@
 """Persons take turns in one conversation."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from itertools import cycle
 
 from attrs import field, frozen
@@ -75,17 +76,19 @@ class Dialogue:
         self._llm = llm
         self._turns: list[TurnEnds] = []
 
-    async def run(self, *, turns: int) -> AsyncIterator[DialogueEvent]:
+    async def run(self, *, turns: int) -> AsyncGenerator[DialogueEvent, None]:
         """That many turns, in the order of the persons, over and over.
 
         A turn that fails ends the run with its error; what was said before stands in the conversation.
         """
         check_number("turns", turns, minimum=1, maximum=10_000, is_whole=True)
         for number, person in zip(range(1, turns + 1), cycle(self.persons), strict=False):
-            async for event in self.turn(person.id, number=number):
-                yield event
+            # Closed with the run: a reader who leaves must not keep a provider answering.
+            async with aclosing(self.turn(person.id, number=number)) as events:
+                async for event in events:
+                    yield event
 
-    async def turn(self, person_id: str, *, number: int = 1) -> AsyncIterator[DialogueEvent]:
+    async def turn(self, person_id: str, *, number: int = 1) -> AsyncGenerator[DialogueEvent, None]:
         """One turn of one person. Raises `UnknownPersonError`."""
         person = self.person(person_id)
         yield TurnBegins(number, person)

@@ -10,7 +10,8 @@ from dipeo.domain.errors import ValidationError
 from dipeo.domain.sampling import NO_SAMPLING, Sampling
 from dipeo.domain.service import LLMService
 
-_VARIABLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_VARIABLE = re.compile(rf"\{{({_NAME})\}}")
 
 
 def _as_defaults(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
@@ -36,6 +37,11 @@ class PromptFile:
     def render(self, values: Mapping[str, str]) -> str:
         """The text with its variables filled in. Raises `ValidationError` for a variable without a value."""
         return fill_in(self.text, {**self.variables, **values})
+
+
+def is_variable_name(name: str) -> bool:
+    """Whether `{name}` can stand for something: ASCII letters, digits and underscores, no digit first."""
+    return re.fullmatch(_NAME, name) is not None
 
 
 def fill_in(text: str, values: Mapping[str, str | None]) -> str:

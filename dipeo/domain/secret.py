@@ -9,6 +9,10 @@ from dipeo.domain.errors import MalformedAPIKeyError
 _MASK: Final = "***"
 
 
+def _is_key(value: str) -> bool:
+    return bool(value) and value.isascii() and value.isprintable() and " " not in value
+
+
 class Secret:
     """An API key. It prints as `***`, does not pickle, and gives its value only to `reveal()`.
 
@@ -19,7 +23,8 @@ class Secret:
     __slots__ = ("_value", "fingerprint")
 
     def __init__(self, value: str, *, name: str = "API key") -> None:
-        if not value or not value.isascii() or not value.isprintable() or " " in value:
+        if not _is_key(value):
+            del value  # tools that show the variables of a traceback must not find it here
             raise MalformedAPIKeyError(
                 f"The {name} is empty or holds characters that no key has (white space, control or non-ASCII).",
                 field=name,

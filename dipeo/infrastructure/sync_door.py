@@ -12,7 +12,7 @@ from dipeo.domain.message import Message
 from dipeo.domain.person import PersonLLMConfig
 from dipeo.domain.ports.llm import LLMServicePort
 from dipeo.domain.service import LLMService
-from dipeo.domain.stream import CompletionEvent, CompletionStream
+from dipeo.domain.stream import CompletionEvent, CompletionStream, TextDelta
 
 _T = TypeVar("_T")
 
@@ -35,12 +35,15 @@ class BackgroundLoop:
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise ServiceClosedError("A call on the background loop must not wait for itself.")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        has_ended = threading.Event()
+        future = asyncio.run_coroutine_threadsafe(_announced(coroutine, has_ended), self._loop)
         try:
             return future.result()
         except BaseException:
-            # An interrupt of the waiting thread must not leave the call running, and billing, behind its back.
+            # An interrupt of the waiting thread must not leave the call running, and billing, behind its back; and
+            # what follows, such as closing a stream, must find it ended.
             future.cancel()
+            has_ended.wait(STOP_TIMEOUT_S)
             raise
 
     def close(self) -> None:
@@ -85,7 +88,7 @@ class SyncCompletionStream:
 
     def text(self) -> Iterator[str]:
         """The answer's text, piece by piece."""
-        return (text for event in self if (text := getattr(event, "text", "")))
+        return (event.text for event in self if isinstance(event, TextDelta))
 
     def collect(self) -> Completion:
         """Reads to the end and returns the whole answer."""
@@ -162,6 +165,13 @@ class SyncLLMService:
         """See `LLMServicePort.stream_with_person`."""
         stream = self._service.stream_with_person(person_messages, person_id, llm_config, **options)
         return SyncCompletionStream(stream, self._loop)
+
+
+async def _announced(coroutine: Coroutine[object, object, _T], has_ended: threading.Event) -> _T:
+    try:
+        return await coroutine
+    finally:
+        has_ended.set()
 
 
 async def _next(stream: CompletionStream) -> CompletionEvent | None:

@@ -55,8 +55,8 @@ class TestEnvironment:
             ("Team.A", "DIPEO_KEY_TEAM_A"),
             ("é1", "DIPEO_KEY__1"),
             ("TEAM_API_KEY", "TEAM_API_KEY"),
-            ("TEAM_KEY", "TEAM_KEY"),
-            ("TEAM_KEY", "DIPEO_KEY_TEAM_KEY"),
+            ("TEAM_API_KEY", "TEAM_API_KEY"),
+            ("TEAM_API_KEY", "DIPEO_KEY_TEAM_API_KEY"),
         ],
     )
     def test_ids_name_variables(self, api_key_id: str, variable: str) -> None:
@@ -90,7 +90,7 @@ class TestEnvironment:
         assert keys.where(OPENAI) == "environment variable OPENAI_API_KEY"
         assert keys.where(LLMService.GOOGLE) == "environment variable GEMINI_API_KEY or GOOGLE_API_KEY"
         assert keys.where(OPENAI, "team-a") == "environment variable DIPEO_KEY_TEAM_A"
-        assert keys.where(OPENAI, "TEAM_KEY") == "environment variable DIPEO_KEY_TEAM_KEY or TEAM_KEY"
+        assert keys.where(OPENAI, "TEAM_API_KEY") == "environment variable DIPEO_KEY_TEAM_API_KEY or TEAM_API_KEY"
 
 
 class TestDotenv:

@@ -13,7 +13,8 @@ class APIKeyPort(Protocol):
     def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
         """The key under this id, or the service's usual key when the id is None; None where there is none.
 
-        An id that is given never falls back to the service's usual key. Raises `MalformedAPIKeyError`.
+        An id that is given never falls back to the service's usual key. Raises `MalformedAPIKeyError`, and
+        `ConfigurationError` where a file of keys cannot be read.
         """
         ...
 

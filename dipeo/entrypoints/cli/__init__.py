@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: `dipeo ask`, `chat`, `converse`, `doctor` and `simulate`."""

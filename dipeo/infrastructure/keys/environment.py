@@ -13,8 +13,8 @@ class EnvironmentKeys(APIKeyPort):
     """The keys in a snapshot of the environment: `EnvironmentKeys(os.environ)` sees no later change.
 
     A service's usual key is in the variable that its own SDK reads, such as `OPENAI_API_KEY`. The key with the id
-    `team-a` is in `DIPEO_KEY_TEAM_A`; an id that ends in `_KEY` may also be the name of the variable itself. An empty
-    variable counts as none. `file_name` is the file that the variables come from, for messages.
+    `team-a` is in `DIPEO_KEY_TEAM_A`; an id that ends in `_API_KEY` may also be the name of the variable itself. An
+    empty variable counts as none. `file_name` is the file that the variables come from, for messages.
     """
 
     def __init__(self, environ: Mapping[str, str], *, file_name: str | None = None) -> None:

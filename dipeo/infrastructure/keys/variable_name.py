@@ -23,7 +23,8 @@ USUAL_VARIABLES: Final[Mapping[LLMService, tuple[str, ...]]] = MappingProxyType(
 )
 
 _PREFIX: Final = "DIPEO_KEY_"
-_SUFFIX: Final = "_KEY"
+# Not `_KEY` alone: an id from elsewhere must not fetch what is no key of a provider, such as a framework's SECRET_KEY.
+_SUFFIX: Final = "_API_KEY"
 # A setting that starts like a key: the path of the key file.
 _NOT_A_KEY: Final = "DIPEO_KEY_FILE"
 _NOT_ALPHANUMERIC: Final = re.compile(r"[^A-Z0-9]")
@@ -38,7 +39,7 @@ def variables_for(service: LLMService, api_key_id: str | None) -> tuple[str, ...
     """The variables that may hold the key, the first one first.
 
     An id stands for `DIPEO_KEY_` and the id in capitals with underscores, or for the variable of that very name where
-    it ends in `_KEY`. No id: the usual variables of the service.
+    it ends in `_API_KEY`. No id: the usual variables of the service.
     """
     if api_key_id is None:
         return USUAL_VARIABLES[service]

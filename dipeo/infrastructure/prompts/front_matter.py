@@ -7,14 +7,13 @@ from typing import Final, cast
 
 from dipeo.domain.checks import check_identifier, check_text
 from dipeo.domain.errors import UnknownServiceError, ValidationError
-from dipeo.domain.prompt import PromptFile
+from dipeo.domain.prompt import PromptFile, is_variable_name
 from dipeo.domain.sampling import SAMPLING_NAMES, ReasoningEffort, Sampling
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.prompts.refusal import refusal, shown
 
 _KNOWN_KEYS: Final = ("name", "description", "model", "service", "sampling", *SAMPLING_NAMES, "variables")
 _OPENING: Final = re.compile(r"---[ \t]*(?:\n|\Z)")
-_VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_MESSAGE_CHARS: Final = 300
 _MAX_GUESSED_CHARS: Final = 64
 _YAML_WORDS: Final = {
@@ -166,7 +165,7 @@ def _variables(facts: Facts) -> dict[str, str | None]:
 
 
 def _variable_name(key: object) -> str:
-    if isinstance(key, str) and _VARIABLE_NAME.fullmatch(key):
+    if isinstance(key, str) and is_variable_name(key):
         return key
     raise ValidationError(
         f"{shown(str(key))} cannot be the name of a variable",

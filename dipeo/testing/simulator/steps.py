@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 import attrs
@@ -71,9 +72,11 @@ class StepPlayer:
 
     async def play(self, steps: Sequence[Step]) -> web.StreamResponse:
         """Play the steps in order; a sequence that neither closes nor resets ends in good order."""
-        for step in steps:
-            if not await self._play_one(step):
-                break
+        # A reader who leaves half-way is nothing to report: there is nobody left to play for.
+        with suppress(ConnectionResetError):
+            for step in steps:
+                if not await self._play_one(step):
+                    break
         return self._response
 
     async def _play_one(self, step: Step) -> bool:

@@ -17,7 +17,6 @@ from dipeo.domain.errors import (
     MalformedResponseError,
     ModelNotFoundError,
     OverloadedError,
-    ProviderError,
     QuotaExhaustedError,
     RateLimitError,
     RequestTooLargeError,

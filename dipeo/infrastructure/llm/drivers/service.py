@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final, Unpack
 
+from dipeo.domain.checks import check_identifier
 from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, CompletionRequest
 from dipeo.domain.errors import UnknownServiceError, ValidationError
 from dipeo.domain.message import Message
@@ -123,8 +124,11 @@ class LLMInfraService(LLMServicePort):
         options: CompletionOptions,
     ) -> CompletionRequest:
         call = read_options(options)
+        check_identifier("person_id", person_id)
         if not isinstance(config, PersonLLMConfig):
             raise ValidationError("'llm_config' must be a PersonLLMConfig.", field="llm_config")
+        if not all(isinstance(message, Message) for message in messages):
+            raise ValidationError("'person_messages' must hold Messages.", field="person_messages")
         prompt = self._system_prompts.resolve(config)
         file = prompt.file
         model, service = config.model, config.service

@@ -1,6 +1,6 @@
 """The default wire: one aiohttp session per endpoint, no redirects, nothing retried, bounded bodies."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from typing import Final
 
 import aiohttp
@@ -54,8 +54,7 @@ class HttpWire(Wire):
 
     async def send(self, exchange: WireRequest) -> WireReply:
         try:
-            response = await self._post(exchange)
-            return await _reply_of(response)
+            return await _reply_of(await self._post(exchange))
         except (aiohttp.ClientError, OSError) as problem:
             raise _translated(problem) from None
 
@@ -68,13 +67,13 @@ class HttpWire(Wire):
     async def aclose(self) -> None:
         await self._session.close()
 
-    async def _post(self, exchange: WireRequest) -> aiohttp.ClientResponse:
+    def _post(self, exchange: WireRequest) -> Awaitable[aiohttp.ClientResponse]:
         if self._session.closed:
             raise ServiceClosedError("The wire is closed.")
         url = self._urls.get(exchange.path)
         if url is None:
             url = self._urls[exchange.path] = URL(self._base_url + exchange.path, encoded=True)
-        return await self._session.post(
+        return self._session.post(
             url,
             data=orjson.dumps(exchange.body),
             headers=exchange.headers or None,
@@ -131,8 +130,12 @@ class _HttpStream(WireStream):
 
 
 async def _reply_of(response: aiohttp.ClientResponse) -> WireReply:
+    declared = response.content_length
     try:
-        body = await _body_of(response)
+        if declared is not None and declared <= MAX_BODY_BYTES and "Content-Encoding" not in response.headers:
+            body = await response.read()
+        else:
+            body = await _bounded_body_of(response)
     except BaseException:
         # Read to its end, a response has given its connection back; one that was not read must not keep it.
         response.close()
@@ -143,14 +146,11 @@ async def _reply_of(response: aiohttp.ClientResponse) -> WireReply:
         return WireReply(status=response.status, headers=response.headers, json=None, sample=sample_of(body))
 
 
-async def _body_of(response: aiohttp.ClientResponse) -> bytes:
-    """The decoded body; a body that declares its length and is not compressed is read in one go."""
-    declared = response.content_length
-    if declared is not None and declared <= MAX_BODY_BYTES and "Content-Encoding" not in response.headers:
-        return await response.read()
+async def _bounded_body_of(response: aiohttp.ClientResponse) -> bytes:
+    """The decoded body, given up as soon as it is larger than it may be."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             raise MalformedResponseError(f"The answer is larger than {MAX_BODY_BYTES} bytes.", status=response.status)

@@ -1,0 +1,144 @@
+"""`dipeo ask`: one question, one answer."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, cast
+
+import typer
+from attrs import frozen
+
+from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, Role
+from dipeo.domain.errors import PromptRefusedError, ValidationError
+from dipeo.domain.stream import TextDelta
+from dipeo.entrypoints.cli import ask_options as given
+from dipeo.entrypoints.cli.completion_facts import completion_as_dict, remarks_on
+from dipeo.entrypoints.cli.failures import failures_reported
+from dipeo.entrypoints.cli.options import BaseDirOption, JsonOption, OnOption
+from dipeo.entrypoints.cli.output import warn, write, write_json
+from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on
+
+
+def ask(
+    prompt: Annotated[str, typer.Argument(help="The question; - reads it from stdin.")],
+    *,
+    model: given.Model,
+    service: given.Service = None,
+    system: given.System = None,
+    system_file: given.SystemFile = None,
+    base_dir: BaseDirOption = None,
+    temperature: given.Temperature = None,
+    top_p: given.TopP = None,
+    max_tokens: given.MaxTokens = None,
+    stop: given.Stop = None,
+    seed: given.Seed = None,
+    reasoning_effort: given.Effort = None,
+    timeout_s: given.Timeout = None,
+    api_key_id: given.KeyId = None,
+    base_url: given.BaseUrl = None,
+    strict: given.Strict = False,
+    no_stream: given.NoStream = False,
+    on: OnOption = On.LIVE,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a model one question. The answer goes to stdout, all else to stderr."""
+    sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": stop, "seed": seed}
+    options = {**sampling, "reasoning_effort": reasoning_effort, "timeout_s": timeout_s, "base_url": base_url}
+    question = _Question(
+        prompt=prompt,
+        system=system,
+        system_file=system_file,
+        model=model,
+        service=service,
+        api_key_id=api_key_id,
+        options=_without_blanks({**options, "strict": strict or None}),
+    )
+    with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir, api_key_id=api_key_id) as backend:
+        if base_url is not None and on is not On.LIVE:
+            raise ValidationError("--base-url names who answers: it goes with --on live alone.", field="--base-url")
+        _run(backend, question, as_json=as_json, is_streamed=not (no_stream or as_json))
+
+
+@frozen(kw_only=True)
+class _Question:
+    """What was asked, as it was given."""
+
+    prompt: str
+    system: str | None
+    system_file: str | None
+    model: str
+    service: str | None
+    api_key_id: str | None
+    options: CompletionOptions
+
+
+def _run(backend: Backend, question: _Question, *, as_json: bool, is_streamed: bool) -> None:
+    messages = _messages(backend, question)
+    opening = backend.opening([backend.service_of(question.model, question.service)])
+    if opening:
+        warn(opening)
+    completion = asyncio.run(_answer(backend, question, messages, is_streamed=is_streamed))
+    if as_json:
+        write_json(completion_as_dict(completion))
+        return
+    if not is_streamed:
+        write(f"{completion.text}\n")
+    for remark in remarks_on(completion):
+        warn(remark, label="Note")
+
+
+async def _answer(
+    backend: Backend, question: _Question, messages: Sequence[ChatMessage], *, is_streamed: bool
+) -> Completion:
+    from dipeo.facade import connect
+
+    key_id, service = question.api_key_id, question.service
+    async with connect(backend.settings, keys=backend.keys) as llm:
+        if not is_streamed:
+            return await llm.complete(messages, question.model, api_key_id=key_id, service=service, **question.options)
+        has_text = False
+        try:
+            async with llm.stream(
+                messages, question.model, api_key_id=key_id, service=service, **question.options
+            ) as stream:
+                async for event in stream:
+                    if isinstance(event, TextDelta):
+                        has_text = True
+                        write(event.text)
+            return stream.completion
+        finally:
+            if has_text:
+                write("\n")
+
+
+def _read(prompt: str) -> str:
+    if prompt != "-":
+        return prompt
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise ValidationError(f"stdin is not UTF-8 (byte {problem.start:,}).", field="prompt") from None
+    if not text.strip():
+        raise ValidationError("stdin is empty: there is nothing to ask.", field="prompt")
+    return text
+
+
+def _messages(backend: Backend, question: _Question) -> list[ChatMessage]:
+    instructions = _instructions(backend, question.system, question.system_file)
+    user = ChatMessage.from_text(Role.USER, _read(question.prompt))
+    return [ChatMessage.from_text(Role.SYSTEM, instructions), user] if instructions else [user]
+
+
+def _instructions(backend: Backend, system: str | None, system_file: str | None) -> str | None:
+    if system_file is None:
+        return system
+    if system is not None:
+        raise ValidationError("Give --system or --system-file, not both.", field="--system-file")
+    file = backend.container().prompts().load(system_file)
+    if file is None:
+        raise PromptRefusedError(f"There is no prompt file {system_file!r}.", field="--system-file")
+    return file.render({})
+
+
+def _without_blanks(options: Mapping[str, object]) -> CompletionOptions:
+    return cast("CompletionOptions", {name: value for name, value in options.items() if value not in (None, [])})

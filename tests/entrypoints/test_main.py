@@ -1,0 +1,73 @@
+"""The `dipeo` command itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import dipeo
+from dipeo.domain import errors
+from dipeo.entrypoints.cli.failures import ExitCode, exit_code_of, failures_reported
+from dipeo.entrypoints.cli.main import app
+from dipeo.entrypoints.cli.output import printable
+
+
+@pytest.mark.parametrize("arguments", [(), ("ask",), ("chat",), ("converse",), ("doctor",), ("simulate",)])
+def test_every_command_has_help(arguments: tuple[str, ...]) -> None:
+    """--help works everywhere; the first page has the exit codes."""
+    result = CliRunner().invoke(app, [*arguments, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+    assert arguments or "130 interrupted" in " ".join(result.output.split())
+
+
+def test_usage_errors_and_version() -> None:
+    """The parser's own complaints end with 2; --version names the version."""
+    runner = CliRunner()
+    assert runner.invoke(app, ["sing"]).exit_code == 2
+    assert runner.invoke(app, ["ask", "Hi"], env={"DIPEO_MODEL": None}).exit_code == 2
+    assert runner.invoke(app, ["ask", "Hi", "-m", "openai", "--on", "moon"]).exit_code == 2
+    assert runner.invoke(app, ["--version"]).output == f"dipeo {dipeo.__version__}\n"
+
+
+def test_help_loads_neither_http_nor_an_sdk() -> None:
+    """What a command needs is imported when it runs."""
+    heavy = ("aiohttp", "openai", "anthropic", "google.genai", "ollama", "dependency_injector", "pydantic")
+    code = f"import sys, dipeo.entrypoints.cli.main; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ValidationError(), ExitCode.BAD_INPUT),
+        (errors.ConfigurationError(), ExitCode.CONFIGURATION),
+        (errors.APIKeyRefusedError(), ExitCode.CONFIGURATION),
+        (errors.ConnectFailedError(), ExitCode.PROVIDER),
+        (errors.OverloadedError(), ExitCode.PROVIDER),
+        (errors.QuotaExhaustedError(), ExitCode.RATE_LIMIT),
+        (errors.DeadlineExceededError(), ExitCode.TIMEOUT),
+        (errors.AgentFailureError(), ExitCode.FAILURE),
+    ],
+)
+def test_exit_codes(error: errors.DipeoError, code: ExitCode) -> None:
+    """Each family of errors has its code."""
+    assert exit_code_of(error) is code
+
+
+def test_output_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    """A full disk is a failure with a message, no traceback."""
+    with pytest.raises(typer.Exit) as ended, failures_reported():
+        raise OSError(28, "No space left on device")
+    assert ended.value.exit_code == ExitCode.FAILURE
+    assert capsys.readouterr().err == "Error: No space left on device\n"
+
+
+def test_control_characters_are_left_out() -> None:
+    """Text keeps its letters, tabs and line breaks, and nothing that a terminal obeys."""
+    assert printable("a\x00\x1b[1mb\x7f\x85\x9bc\r\n\t\u00e9\U0001f600") == "a[1mbc\n\t\u00e9\U0001f600"
