@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dipeo import errors as errors
+    from dipeo.application.dialogue import Dialogue as Dialogue
     from dipeo.config import Settings as Settings
     from dipeo.domain.attempt import Attempt as Attempt
     from dipeo.domain.completion import ChatMessage as ChatMessage
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from dipeo.domain.usage import Usage as Usage
     from dipeo.facade import connect as connect
     from dipeo.facade import connect_sync as connect_sync
+    from dipeo.facade import load_conversation as load_conversation
     from dipeo.facade import load_person as load_person
+    from dipeo.facade import save_conversation as save_conversation
 
 __version__ = "0.1.0"
 
@@ -39,6 +42,7 @@ _HOMES = {
     "Completion": "dipeo.domain.completion",
     "CompletionStream": "dipeo.domain.stream",
     "Conversation": "dipeo.domain.conversation",
+    "Dialogue": "dipeo.application.dialogue",
     "FinishReason": "dipeo.domain.completion",
     "LLMService": "dipeo.domain.service",
     "LLMServicePort": "dipeo.domain.ports.llm",
@@ -53,7 +57,9 @@ _HOMES = {
     "Usage": "dipeo.domain.usage",
     "connect": "dipeo.facade",
     "connect_sync": "dipeo.facade",
+    "load_conversation": "dipeo.facade",
     "load_person": "dipeo.facade",
+    "save_conversation": "dipeo.facade",
 }
 
 __all__ = ["errors", *_HOMES]  # noqa: PLE0604  # built from the table, so that the two cannot differ

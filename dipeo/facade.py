@@ -1,7 +1,7 @@
 """The names that applications import, wired by the container."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -10,6 +10,7 @@ from dipeo.config import Settings
 from dipeo.container.root import Container
 from dipeo.domain.conversation import Conversation
 from dipeo.domain.errors import PromptRefusedError
+from dipeo.domain.model import ModelTarget
 from dipeo.domain.person import Person, PersonLLMConfig
 from dipeo.domain.ports.aliases import AliasPort
 from dipeo.domain.ports.clock import ClockPort
@@ -17,9 +18,13 @@ from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
 from dipeo.domain.ports.prompts import PromptPort
+from dipeo.infrastructure.catalog.aliases import DEFAULT_ALIASES, InMemoryAliases
+from dipeo.infrastructure.documents.conversation_file import load_conversation, save_conversation
 from dipeo.infrastructure.llm.drivers.base import WireOpener
 from dipeo.infrastructure.prompts.file_prompts import FilePrompts
 from dipeo.infrastructure.sync_door import BackgroundLoop, SyncLLMService
+
+__all__ = ["Parts", "connect", "connect_sync", "load_conversation", "load_person", "save_conversation", "wired"]
 
 
 class Parts(TypedDict, total=False):
@@ -32,7 +37,7 @@ class Parts(TypedDict, total=False):
     clock: ClockPort
     keys: APIKeyPort
     ledger: LedgerPort
-    aliases: AliasPort
+    aliases: AliasPort | Mapping[str, ModelTarget]
     prompts: PromptPort
     open_wire: WireOpener
     pool: ChatModelPort
@@ -78,34 +83,40 @@ def wired(settings: Settings | None = None, **parts: Unpack[Parts]) -> Container
             known = ", ".join(sorted(Parts.__annotations__))
             raise TypeError(f"connect() has no part {name!r}; the parts are {known}.")
         provider.override(part)
+    aliases = parts.get("aliases")
+    if isinstance(aliases, Mapping):
+        # Given as they are, they come on top of dipeo's own.
+        container.aliases.override(InMemoryAliases({**DEFAULT_ALIASES, **aliases}))
     return container
 
 
 def load_person(
     path: str | os.PathLike[str],
     *,
-    base_dir: str | os.PathLike[str] = ".",
+    base_dir: str | os.PathLike[str] | None = None,
+    prompt_variables: Mapping[str, str] | None = None,
     conversation: Conversation | None = None,
 ) -> Person:
     """The person that a prompt file describes; the file's name is their id.
 
-    The front matter gives the name and the model. Raises `PromptRefusedError` for a file that is missing, may not be
-    read, or names no model.
+    The front matter gives the name and the model. `base_dir` defaults to the settings', as `connect()` does. Raises
+    `PromptRefusedError` for a file that is missing, may not be read, or names no model.
     """
-    file = FilePrompts(base_dir).load(os.fspath(path))
-    if file is None:
-        raise PromptRefusedError(f"There is no prompt file {os.fspath(path)!r}.", field="prompt_file")
-    if file.model is None:
+    folder = Settings.from_env().base_dir if base_dir is None else base_dir
+    name = os.fspath(path)
+    file = FilePrompts(folder).load(name)
+    if file is None or file.model is None:
         raise PromptRefusedError(
-            f"The prompt file {os.fspath(path)!r} names no model.",
-            field="model",
-            suggestion="Add 'model: ...' to its front matter.",
+            f"The prompt file {name!r} names no model." if file else f"There is no prompt file {name!r}.",
+            field="model" if file else "prompt_file",
+            suggestion="Add 'model: ...' to its front matter."
+            if file
+            else f"It was looked for in {os.fspath(folder)!r}.",
         )
-    person = Person(
-        id=Path(path).stem,
-        name=file.name or Path(path).stem,
-        llm_config=PersonLLMConfig(prompt_file=os.fspath(path), model=file.model, service=file.service),
+    config = PersonLLMConfig(
+        prompt_file=name, model=file.model, service=file.service, prompt_variables=prompt_variables or {}
     )
+    person = Person(id=Path(path).stem, name=file.name or Path(path).stem, llm_config=config)
     return person if conversation is None else person.joining(conversation)
 
 

@@ -1,10 +1,12 @@
 """One call to a provider, as it is remembered."""
 
+import math
 from datetime import datetime
 from enum import StrEnum
 
 from attrs import field, frozen
 
+from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonValue
 from dipeo.domain.service import LLMService
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
@@ -44,6 +46,16 @@ class Attempt:
     waited_s: float = 0.0
     retry_after_s: float | None = None
     decision: str = field(default="")
+
+    def __attrs_post_init__(self) -> None:
+        if type(self.number) is not int or self.number < 1:
+            raise ValidationError(f"'number' counts from 1, it cannot be {self.number!r}.", field="number")
+        if self.started_at.tzinfo is None:
+            raise ValidationError("'started_at' must be a time with a zone.", field="started_at")
+        if not 0 <= self.latency_ms < math.inf:
+            raise ValidationError(f"'latency_ms' cannot be {self.latency_ms!r}.", field="latency_ms")
+        if not 0 <= self.waited_s < math.inf:
+            raise ValidationError(f"'waited_s' cannot be {self.waited_s!r}.", field="waited_s")
 
     @property
     def billed(self) -> Billed:

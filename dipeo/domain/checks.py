@@ -8,6 +8,7 @@ from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonValue
 
 MAX_IDENTIFIER_CHARS: Final = 256
+_SHOWN_WHOLE: Final = 10**30
 
 
 def check_text(field: str, value: object) -> str:
@@ -45,9 +46,11 @@ def check_number(
     if isinstance(value, bool) or not isinstance(value, kinds):
         wanted = "a whole number" if is_whole else "a number"
         raise ValidationError(f"{field!r} must be {wanted}, not {value!r}.", field=field)
-    if not math.isfinite(value) or not minimum <= value <= maximum:
+    # Integers are compared as they are: one too large for a float must not fail in another way than any other.
+    if not minimum <= value <= maximum or (isinstance(value, float) and not math.isfinite(value)):
         bounds = f"at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
-        raise ValidationError(f"{field!r} must be {bounds}, not {value!r}.", field=field)
+        shown = repr(value) if isinstance(value, float) or abs(value) < _SHOWN_WHOLE else "one far beyond"
+        raise ValidationError(f"{field!r} must be {bounds}, not {shown}.", field=field)
     return value
 
 

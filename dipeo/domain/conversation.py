@@ -30,7 +30,7 @@ class Conversation:
         forked_from: str | None = None,
     ) -> None:
         self.id: Final = check_identifier("id", id) if id is not None else uuid4().hex
-        self.forked_from: Final = forked_from
+        self.forked_from: Final = check_identifier("forked_from", forked_from) if forked_from is not None else None
         self._messages: list[Message] = []
         self._ids: set[str] = set()
         self.extend(messages)
@@ -82,9 +82,10 @@ class Conversation:
             raise ValidationError(f"The conversation is not readable JSON: {problem}.", field="conversation") from None
         if not isinstance(document, Mapping) or document.get("format") != "dipeo.conversation":
             raise ValidationError("The document is not a dipeo conversation.", field="format")
-        if document.get("version") != FORMAT_VERSION:
+        version = document.get("version")
+        if version != FORMAT_VERSION or isinstance(version, bool):
             raise ValidationError(
-                f"The conversation has version {document.get('version')!r}; this dipeo reads version {FORMAT_VERSION}.",
+                f"The conversation has version {version!r}; this dipeo reads version {FORMAT_VERSION}.",
                 field="version",
                 suggestion="Use the version of dipeo that wrote it, or a newer one.",
             )
@@ -93,7 +94,7 @@ class Conversation:
             raise ValidationError("'messages' must be a list.", field="messages")
         return cls(
             (message_from_dict(entry, where=f"messages[{index}]") for index, entry in enumerate(messages)),
-            id=document.get("id"),
+            id=check_identifier("id", document.get("id")),
             forked_from=document.get("forked_from"),
         )
 

@@ -18,8 +18,8 @@ EVERYONE: None = None
 def _as_visibility(people: Iterable[str] | None) -> frozenset[str] | None:
     if people is None:
         return None
-    if isinstance(people, str):
-        raise ValidationError("'visibility' must be a set of person ids, not one text.", field="visibility")
+    if isinstance(people, str) or not isinstance(people, Iterable):
+        raise ValidationError("'visibility' must be a set of person ids.", field="visibility")
     return frozenset(check_identifier("visibility", person) for person in people)
 
 
@@ -50,8 +50,8 @@ class Message:
         check_identifier("id", self.id)
         if self.to_person_id is not None:
             check_identifier("to_person_id", self.to_person_id)
-        if self.created_at.tzinfo is None:
-            raise ValidationError("'created_at' must carry a time zone.", field="created_at")
+        if not isinstance(self.created_at, datetime) or self.created_at.tzinfo is None:
+            raise ValidationError("'created_at' must be a time with a zone.", field="created_at")
         check_content(self.content)
 
     @property

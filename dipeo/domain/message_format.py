@@ -1,7 +1,6 @@
 """Messages as JSON values, and back."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
@@ -64,7 +63,7 @@ def message_from_dict(entry: object, *, where: str) -> Message:
         id=_member(entry, "id", (str,), where),
         from_person_id=_member(entry, "from_person_id", (str,), where),
         to_person_id=entry.get("to_person_id"),
-        visibility=None if visibility is None else frozenset(_member(entry, "visibility", (list,), where)),
+        visibility=None if visibility is None else _member(entry, "visibility", (list,), where),
         created_at=created_at,
         content=content if isinstance(content, str) else tuple(_part_from_dict(part, where=where) for part in content),
     )
@@ -86,7 +85,8 @@ def _part_to_dict(part: Part) -> dict[str, JsonValue]:
 
 
 def _part_from_dict(entry: object, *, where: str) -> Part:
-    part_type = _PART_TAGS.get(entry.get("type", "")) if isinstance(entry, Mapping) else None
+    tag = entry.get("type") if isinstance(entry, Mapping) else None
+    part_type = _PART_TAGS.get(tag) if isinstance(tag, str) else None
     if part_type is None or not isinstance(entry, Mapping):
         raise ValidationError(f"{where}.content holds a part of unknown type.", field=f"{where}.content")
     values = {name: value for name, value in entry.items() if name != "type"}
@@ -94,5 +94,5 @@ def _part_from_dict(entry: object, *, where: str) -> Part:
         if isinstance(values.get("data"), str):
             values["data"] = base64.b64decode(values["data"], validate=True)
         return part_type(**values)
-    except (TypeError, binascii.Error) as problem:
+    except (TypeError, ValueError) as problem:
         raise ValidationError(f"{where}.content holds a broken part: {problem}.", field=f"{where}.content") from None

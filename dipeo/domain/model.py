@@ -21,6 +21,10 @@ class ModelTarget:
 
     def __attrs_post_init__(self) -> None:
         check_identifier("model", self.model)
+        if self.api_key_id is not None:
+            check_identifier("api_key_id", self.api_key_id)
+        if self.base_url is not None:
+            check_identifier("base_url", self.base_url)
 
 
 @frozen(kw_only=True)

@@ -1,5 +1,6 @@
 """What a message can be made of."""
 
+from copy import deepcopy
 from typing import TypeAlias
 
 from attrs import field, frozen
@@ -36,6 +37,8 @@ class _MediaPart:
             raise ValidationError("Give either 'data' or 'url', and only one of them.", field="data")
         if self.url is not None:
             check_identifier("url", self.url)
+        elif not isinstance(self.data, bytes):
+            raise ValidationError(f"'data' must be bytes, not {type(self.data).__name__}.", field="data")
 
 
 @frozen(kw_only=True)
@@ -49,10 +52,19 @@ class DocumentPart(_MediaPart):
 
     name: str | None = None
 
+    def __attrs_post_init__(self) -> None:
+        _MediaPart.__attrs_post_init__(self)
+        if self.name is not None:
+            check_identifier("name", self.name)
+
 
 @frozen(kw_only=True)
 class AudioPart(_MediaPart):
     """A sound."""
+
+
+def _as_arguments(arguments: JsonObject) -> JsonObject:
+    return deepcopy(check_json_object("arguments", arguments))
 
 
 @frozen(kw_only=True)
@@ -61,12 +73,11 @@ class ToolCallPart:
 
     call_id: str
     name: str
-    arguments: JsonObject
+    arguments: JsonObject = field(converter=_as_arguments)
 
     def __attrs_post_init__(self) -> None:
         check_identifier("call_id", self.call_id)
         check_identifier("name", self.name)
-        check_json_object("arguments", self.arguments)
 
 
 @frozen(kw_only=True)
@@ -80,6 +91,8 @@ class ToolResultPart:
     def __attrs_post_init__(self) -> None:
         check_identifier("call_id", self.call_id)
         check_text("content", self.content)
+        if not isinstance(self.is_error, bool):
+            raise ValidationError("'is_error' must be True or False.", field="is_error")
 
 
 @frozen(kw_only=True)
@@ -93,6 +106,8 @@ class ReasoningPart:
     def __attrs_post_init__(self) -> None:
         check_text("text", self.text)
         check_identifier("vendor", self.vendor)
+        if self.signature is not None:
+            check_text("signature", self.signature)
 
 
 Part: TypeAlias = TextPart | ImagePart | DocumentPart | AudioPart | ToolCallPart | ToolResultPart | ReasoningPart

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from copy import deepcopy
 
 from attrs import evolve, field, frozen
 
@@ -20,7 +21,13 @@ def _as_service(service: LLMService | str | None) -> LLMService | None:
 
 
 def _as_variables(variables: Mapping[str, str]) -> Mapping[str, str]:
+    if not isinstance(variables, Mapping):
+        raise ValidationError("'prompt_variables' must be a mapping of names to texts.", field="prompt_variables")
     return {name: check_text(f"prompt_variables.{name}", text) for name, text in variables.items()}
+
+
+def _as_options(options: JsonObject) -> JsonObject:
+    return deepcopy(check_json_object("provider_options", options))
 
 
 @frozen(kw_only=True)
@@ -40,7 +47,7 @@ class PersonLLMConfig:
     prompt_variables: Mapping[str, str] = field(factory=dict, converter=_as_variables)
     sampling: Sampling = NO_SAMPLING
     base_url: str | None = None
-    provider_options: JsonObject = field(factory=dict)
+    provider_options: JsonObject = field(factory=dict, converter=_as_options)
 
     def __attrs_post_init__(self) -> None:
         for name in ("model", "api_key_id", "base_url"):
@@ -53,7 +60,8 @@ class PersonLLMConfig:
             check_text("prompt_file", self.prompt_file)
         if self.model is None and self.prompt_file is None:
             raise ValidationError("Name a 'model', or a 'prompt_file' that names one.", field="model")
-        check_json_object("provider_options", self.provider_options)
+        if not isinstance(self.sampling, Sampling):
+            raise ValidationError("'sampling' must be a Sampling.", field="sampling")
 
 
 @frozen(kw_only=True)
@@ -70,6 +78,8 @@ class Person:
 
     def __attrs_post_init__(self) -> None:
         check_identifier("id", self.id)
+        if not isinstance(self.llm_config, PersonLLMConfig):
+            raise ValidationError("'llm_config' must be a PersonLLMConfig.", field="llm_config")
         if not self.name:
             object.__setattr__(self, "name", self.id)
         check_identifier("name", self.name)

@@ -25,6 +25,8 @@ class ReasoningEffort(StrEnum):
 def _as_stop(stop: str | Iterable[str] | None) -> tuple[str, ...] | None:
     if stop is None:
         return None
+    if not isinstance(stop, Iterable):
+        raise ValidationError(f"'stop' must be text or a list of texts, not {stop!r}.", field="stop")
     words = (stop,) if isinstance(stop, str) else tuple(stop)
     if not all(check_text("stop", word) for word in words):
         raise ValidationError("'stop' must hold no empty text.", field="stop")
@@ -63,6 +65,8 @@ class Sampling:
             check_number("temperature", self.temperature, minimum=0, maximum=2)
         if self.top_p is not None:
             check_number("top_p", self.top_p, minimum=0, maximum=1)
+            if self.top_p == 0:
+                raise ValidationError("'top_p' must be above 0: at 0 nothing could be said.", field="top_p")
         if self.max_tokens is not None:
             check_number("max_tokens", self.max_tokens, minimum=1, maximum=2**31 - 1, is_whole=True)
         if self.seed is not None:

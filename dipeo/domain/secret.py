@@ -1,16 +1,18 @@
 """A value that must not be seen."""
 
+import base64
 import hashlib
 import hmac
 from typing import Final, NoReturn
+from urllib.parse import quote
 
 from dipeo.domain.errors import MalformedAPIKeyError
 
 _MASK: Final = "***"
 
 
-def _is_key(value: str) -> bool:
-    return bool(value) and value.isascii() and value.isprintable() and " " not in value
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable() and " " not in value
 
 
 class Secret:
@@ -39,8 +41,11 @@ class Secret:
         return self._value
 
     def redact(self, text: str) -> str:
-        """`text` with the value masked wherever it stands."""
-        return text.replace(self._value, _MASK) if self._value in text else text
+        """`text` with the value masked wherever it stands, also URL-quoted or in base64."""
+        encoded = base64.b64encode(self._value.encode("ascii")).decode("ascii").rstrip("=")
+        for shape in sorted({self._value, quote(self._value, safe=""), encoded}, key=len, reverse=True):
+            text = text.replace(shape, _MASK)
+        return text
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and hmac.compare_digest(self._value, other._value)

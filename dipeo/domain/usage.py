@@ -1,6 +1,10 @@
 """What an answer consumed."""
 
+from typing import Final
+
 from attrs import asdict, frozen
+
+from dipeo.domain.errors import ValidationError
 
 
 @frozen(kw_only=True)
@@ -18,6 +22,12 @@ class Usage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     is_reported: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        for name in COUNT_NAMES:
+            count = getattr(self, name)
+            if type(count) is not int or count < 0:
+                raise ValidationError(f"{name!r} must be a whole number from 0, not {count!r}.", field=name)
 
     @property
     def total_tokens(self) -> int:
@@ -39,4 +49,5 @@ class Usage:
         return asdict(self)
 
 
+COUNT_NAMES: Final = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 UNREPORTED_USAGE = Usage(is_reported=False)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dipeo.domain.attempt import Attempt
+from dipeo.domain.checks import check_identifier
 from dipeo.domain.errors import PromptRefusedError
 from dipeo.domain.model import ModelTarget
 from dipeo.domain.ports.aliases import AliasPort
@@ -57,7 +58,7 @@ class FakePrompts(PromptPort):
         self._refused = frozenset(refused)
 
     def load(self, name: str) -> PromptFile | None:
-        if name in self._refused:
+        if name in self._refused or "\0" in name or name.startswith("/") or ".." in name.split("/"):
             raise PromptRefusedError(f"The prompt file {name!r} is refused.", field="prompt_file")
         return self._files.get(name)
 
@@ -68,8 +69,10 @@ class FakeAliases(AliasPort):
     def __init__(
         self, aliases: Mapping[str, ModelTarget] | None = None, *, otherwise: LLMService | None = None
     ) -> None:
-        self._aliases = dict(aliases or {})
+        self._aliases: dict[str, ModelTarget] = {}
         self._otherwise = otherwise
+        for alias, target in (aliases or {}).items():
+            self.register(alias, target)
 
     def resolve(self, name: str) -> ModelTarget | None:
         known = self._aliases.get(name)
@@ -78,7 +81,7 @@ class FakeAliases(AliasPort):
         return known
 
     def register(self, alias: str, target: ModelTarget) -> None:
-        self._aliases[alias] = target
+        self._aliases[check_identifier("alias", alias)] = target
 
     def aliases(self) -> Mapping[str, ModelTarget]:
         return dict(self._aliases)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from dipeo.domain.checks import check_number
+from dipeo.domain.errors import ValidationError
 from dipeo.domain.ports.clock import ClockPort
 
 
@@ -14,7 +15,9 @@ class ManualClock(ClockPort):
     """
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)) -> None:  # immutable
-        self._start = start
+        if start.tzinfo is None:
+            raise ValidationError("'start' must be a time with a zone.", field="start")
+        self._start = start.astimezone(UTC)
         self._elapsed_s = 0.0
         self.sleeps: list[float] = []
 
@@ -25,8 +28,8 @@ class ManualClock(ClockPort):
         return self._elapsed_s
 
     async def sleep(self, delay_s: float) -> None:
-        self.sleeps.append(delay_s)
         self.advance(delay_s)
+        self.sleeps.append(delay_s)
         # Others get a turn, as they would while a real clock sleeps.
         await asyncio.sleep(0)
 

@@ -55,7 +55,6 @@ class TestEnvironment:
             ("Team.A", "DIPEO_KEY_TEAM_A"),
             ("é1", "DIPEO_KEY__1"),
             ("TEAM_API_KEY", "TEAM_API_KEY"),
-            ("TEAM_API_KEY", "TEAM_API_KEY"),
             ("TEAM_API_KEY", "DIPEO_KEY_TEAM_API_KEY"),
         ],
     )

@@ -19,20 +19,17 @@ DEFAULT_ALIASES: Final[Mapping[str, ModelTarget]] = MappingProxyType(
     }
 )
 
-# Looked at in this order. A fine-tuned model's name has colons too, and so have OpenRouter's variants, which is why
-# both stand before Ollama's `name:tag`.
+# Looked at in this order. Google's own names may have a slash, a fine-tuned model's name has colons, and so have
+# OpenRouter's variants: they all stand before the rules for a slash and for Ollama's `name:tag`.
 _OPENROUTER_VARIANTS: Final = "free|beta|nitro|floor|thinking|online|extended|exacto"
 INFERENCE_RULES: Final[tuple[tuple[re.Pattern[str], LLMService], ...]] = (
+    (re.compile(r"(?:models/)?gemini-"), LLMService.GOOGLE),
     (re.compile(r"ft:(?:gpt|o\d|davinci|babbage)"), LLMService.OPENAI),
-    (
-        re.compile(r"[^/:]+/[^/:]+(?::(?:free|beta|nitro|floor|thinking|online|extended|exacto))?$"),
-        LLMService.OPENROUTER,
-    ),
+    (re.compile(rf"[^/:]+/[^/:]+(?::(?:{_OPENROUTER_VARIANTS}))?$"), LLMService.OPENROUTER),
     (re.compile(r".*:"), LLMService.OLLAMA),
     (re.compile(r"gpt-oss"), LLMService.OLLAMA),
     (re.compile(r"gpt-|chatgpt-|o\d(?:-|$)"), LLMService.OPENAI),
     (re.compile(r"claude-"), LLMService.ANTHROPIC),
-    (re.compile(r"(?:models/)?gemini-"), LLMService.GOOGLE),
     (re.compile(r"grok-"), LLMService.XAI),
     (re.compile(r"(?:open-)?mi[sx]tral-|(?:mini|magi|code|dev)stral-|pixtral-"), LLMService.MISTRAL),
     (re.compile(r"deepseek-(?:chat|reasoner|v\d)"), LLMService.DEEPSEEK),
@@ -65,7 +62,7 @@ class InMemoryAliases(AliasPort):
         self._aliases[check_identifier("alias", alias)] = target
 
     def aliases(self) -> Mapping[str, ModelTarget]:
-        return MappingProxyType(self._aliases)
+        return MappingProxyType(dict(self._aliases))
 
     def __repr__(self) -> str:
         return f"<InMemoryAliases {', '.join(sorted(self._aliases))}>"

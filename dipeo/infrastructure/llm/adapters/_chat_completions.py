@@ -20,7 +20,7 @@ from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, counts_in, object_in, objects_in, text_in
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
-from dipeo.infrastructure.llm.drivers.turns import spoken
+from dipeo.infrastructure.llm.drivers.turns import CONTINUE_TEXT, spoken
 from dipeo.infrastructure.llm.drivers.turns import text_in as message_text
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
 
@@ -59,7 +59,7 @@ def encode_request(
     adaptations = Adaptations(is_strict=request.is_strict)
     body: dict[str, JsonValue] = {
         "model": request.model,
-        "messages": encode_messages(request.messages, adaptations, takes_names=capabilities.takes_names),
+        "messages": encode_messages(request.messages, adaptations, capabilities),
     }
     encode_sampling(body, request, dialect, capabilities, adaptations)
     if is_stream:
@@ -70,24 +70,32 @@ def encode_request(
     return EncodedRequest(exchange=WireRequest(path="/chat/completions", body=body), adaptations=adaptations.made)
 
 
-def encode_messages(messages: Sequence[ChatMessage], adaptations: Adaptations, *, takes_names: bool) -> list[JsonValue]:
+def encode_messages(
+    messages: Sequence[ChatMessage], adaptations: Adaptations, capabilities: ModelCapabilities
+) -> list[JsonValue]:
     """The messages; users are told apart by the `name` field, or by their name in front where there is none."""
     encoded: list[JsonValue] = []
     for position, message in enumerate(messages):
         text = message_text(message, position=position, adaptations=adaptations)
         entry: dict[str, JsonValue] = {"role": str(message.role), "content": text}
         if message.name and message.role is Role.USER:
-            if takes_names:
-                entry["name"] = encode_name(message.name)
+            if capabilities.takes_names:
+                entry["name"] = encode_name(message.name, adaptations)
             else:
                 entry["content"] = spoken(message, text)
         encoded.append(entry)
+    if messages[-1].role is Role.ASSISTANT and not capabilities.accepts_open_end:
+        encoded.append({"role": "user", "content": CONTINUE_TEXT})
+        adaptations.note("messages", AdaptationAction.INSERTED, "the provider wants the user to speak last.")
     return encoded
 
 
-def encode_name(name: str) -> str:
+def encode_name(name: str, adaptations: Adaptations) -> str:
     """A name as the interface takes it: no white space, no `<|\\/>`, at most 64 characters."""
-    return _UNNAMEABLE.sub("_", name)[:MAX_NAME_CHARS]
+    taken = _UNNAMEABLE.sub("_", name)[:MAX_NAME_CHARS]
+    if taken != name:
+        adaptations.note("messages.name", AdaptationAction.SUBSTITUTED, f"{name!r} is sent as {taken!r}.")
+    return taken
 
 
 def encode_sampling(

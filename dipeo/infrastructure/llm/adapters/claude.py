@@ -217,10 +217,13 @@ def _encode_effort(
     capabilities: ModelCapabilities,
     adaptations: Adaptations,
 ) -> None:
-    if effort is None or effort is ReasoningEffort.NONE:
-        return
+    if effort is None or (effort is ReasoningEffort.NONE and not capabilities.takes_reasoning_effort):
+        return  # the models that take no effort do not think unless they are told to
     if not capabilities.takes_reasoning_effort:
         adaptations.dropped("reasoning_effort", f"{model} does not take it.")
+        return
+    if effort is ReasoningEffort.NONE:
+        body["thinking"] = {"type": "disabled"}
         return
     body["output_config"] = {"effort": _EFFORTS[effort]}
     if effort is ReasoningEffort.MINIMAL:

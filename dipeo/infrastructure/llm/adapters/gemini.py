@@ -53,6 +53,12 @@ API_VERSION: Final = "v1beta"
 """The `-latest` model names exist under this version alone."""
 
 _MODEL_NAME = re.compile(r"(?:(?:models|tunedModels)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_TAKES_NO_THINKING = re.compile(r"(?:models/)?gemini-2\.5-flash")
+_LEVELS: Final = {
+    ReasoningEffort.NONE: ReasoningEffort.MINIMAL,
+    ReasoningEffort.XHIGH: ReasoningEffort.HIGH,
+    ReasoningEffort.MAX: ReasoningEffort.HIGH,
+}
 _TAKES_LEVEL = re.compile(r"(?:models/)?gemini-(?:[3-9]|\d\d)")
 
 FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
@@ -150,17 +156,27 @@ def encode_sampling(model: str, sampling: Sampling, adaptations: Adaptations) ->
         "seed": sampling.seed,
     }
     config: dict[str, JsonValue] = {name: value for name, value in settings.items() if value is not None}
-    effort = sampling.reasoning_effort
-    if effort is None or effort is ReasoningEffort.NONE:
-        return config
-    if not _TAKES_LEVEL.match(model):
-        adaptations.dropped("reasoning_effort", f"{model} takes no thinking level.")
-        return config
-    if effort in (ReasoningEffort.XHIGH, ReasoningEffort.MAX):
-        adaptations.note("reasoning_effort", AdaptationAction.SUBSTITUTED, "the highest level sent is high.")
-        effort = ReasoningEffort.HIGH
-    config["thinkingConfig"] = {"thinkingLevel": effort.value}
+    if thinking := encode_thinking(model, sampling.reasoning_effort, adaptations):
+        config["thinkingConfig"] = thinking
     return config
+
+
+def encode_thinking(
+    model: str, effort: ReasoningEffort | None, adaptations: Adaptations
+) -> dict[str, JsonValue] | None:
+    """How much to think: a level from generation 3 on, and before it no thinking at all where that is possible."""
+    if effort is None:
+        return None
+    if not _TAKES_LEVEL.match(model):
+        if effort is ReasoningEffort.NONE and _TAKES_NO_THINKING.match(model):
+            return {"thinkingBudget": 0}
+        adaptations.dropped("reasoning_effort", f"{model} takes no thinking level.")
+        return None
+    level = _LEVELS.get(effort, effort)
+    if level is not effort:
+        reason = f"the nearest level that {model} takes is {level.value}."
+        adaptations.note("reasoning_effort", AdaptationAction.SUBSTITUTED, reason)
+    return {"thinkingLevel": level.value}
 
 
 def decode_response(body: JsonObject) -> Answer:
@@ -216,12 +232,13 @@ def decode_refusal(body: JsonValue) -> Refusal:
 class ResponseStreamDecoder:
     """Reads the chunks of a streamed response, each shaped like a whole one; a finish reason makes it complete."""
 
-    __slots__ = ("_finish", "_has_shape", "_id", "_model", "_parts", "_usage", "is_done")
+    __slots__ = ("_finish", "_has_shape", "_id", "_is_blocked", "_model", "_parts", "_usage", "is_done")
 
     def __init__(self) -> None:
         self.is_done = False
         self._finish = ""
         self._has_shape = False
+        self._is_blocked = False
         self._id = self._model = ""
         self._parts: list[Part] = []
         self._usage: JsonObject = {}
@@ -233,7 +250,7 @@ class ResponseStreamDecoder:
         self._has_shape = self._has_shape or not _SHAPE.isdisjoint(event)
         blocked = text_in(object_in(event.get("promptFeedback")).get("blockReason"))
         if blocked:
-            self._finish = blocked
+            self._finish, self._is_blocked = blocked, True
         candidates = objects_in(event.get("candidates"))
         if not candidates or self.is_complete:
             # What comes after the finish reason may complete the usage, and belongs to no answer.
@@ -257,6 +274,8 @@ class ResponseStreamDecoder:
             raise ToolCallInvalidError(f"The model's tool call is not valid ({self._finish}).")
         parts = merged(self._parts)
         reason = FINISH_REASONS.get(self._finish, FinishReason.OTHER)
+        if self._is_blocked:
+            reason = FinishReason.CONTENT_FILTER
         if not parts and reason not in (FinishReason.CONTENT_FILTER, FinishReason.LENGTH):
             raise EmptyResponseError()
         return Answer(

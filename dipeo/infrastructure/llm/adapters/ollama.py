@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dipeo.domain.completion import CompletionRequest, FinishReason
+from dipeo.domain.completion import AdaptationAction, CompletionRequest, FinishReason
 from dipeo.domain.errors import EmptyResponseError, LocalOverloadError, MalformedResponseError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
@@ -34,6 +34,7 @@ from dipeo.infrastructure.llm.drivers.wire import Framing, WireRequest
 VENDOR: Final = "ollama"
 
 _THINKS = re.compile(r"(?:.*/)?(?:gpt-oss|qwen3|deepseek-r1|deepseek-v3\.1|magistral)")
+_LEVELS: Final = frozenset({ReasoningEffort.LOW, ReasoningEffort.MEDIUM, ReasoningEffort.HIGH})
 _TAKES_LEVEL = re.compile(r"(?:.*/)?gpt-oss")
 
 FINISH_REASONS: Final[Mapping[str, FinishReason]] = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
@@ -111,9 +112,14 @@ def _encode_thinking(
         if effort is not ReasoningEffort.NONE:
             adaptations.dropped("reasoning_effort", f"{request.model} is not known to think.")
         return
-    levels = {ReasoningEffort.LOW, ReasoningEffort.MEDIUM, ReasoningEffort.HIGH}
-    has_level = effort in levels and _TAKES_LEVEL.match(request.model) is not None
-    body["think"] = effort.value if has_level else effort is not ReasoningEffort.NONE
+    if effort is ReasoningEffort.NONE:
+        body["think"] = False
+    elif effort in _LEVELS and _TAKES_LEVEL.match(request.model):
+        body["think"] = effort.value
+    else:
+        body["think"] = True
+        reason = f"{request.model} can be told to think, but not how hard."
+        adaptations.note("reasoning_effort", AdaptationAction.SUBSTITUTED, reason)
 
 
 def decode_response(body: JsonObject) -> Answer:

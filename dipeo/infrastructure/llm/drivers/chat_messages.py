@@ -27,8 +27,7 @@ def as_chat_messages(messages: Sequence[Mapping[str, object] | ChatMessage]) -> 
 
 def _as_chat_message(message: object, index: int) -> ChatMessage:
     if isinstance(message, ChatMessage):
-        check_content(message.parts)
-        return message
+        return _checked(message, f"messages[{index}]")
     if not isinstance(message, dict):
         if not isinstance(message, Mapping):
             where = f"messages[{index}]"
@@ -47,6 +46,18 @@ def _as_chat_message(message: object, index: int) -> ChatMessage:
         text = problem.message.replace("'text'", repr(where))
         raise ValidationError(text, field=where, suggestion=problem.suggestion) from None
     return ChatMessage(role or Role.USER, parts, name=name)
+
+
+def _checked(message: ChatMessage, where: str) -> ChatMessage:
+    if not isinstance(message.role, Role):
+        raise ValidationError(f"{where}.role must be a Role, not {message.role!r}.", field=f"{where}.role")
+    if message.name is not None:
+        check_identifier(f"{where}.name", message.name)
+    try:
+        check_content(message.parts)
+    except ValidationError as problem:
+        raise ValidationError(f"{where}: {problem.message}", field=f"{where}.content") from None
+    return message
 
 
 def _check_shape(message: Mapping[object, object], where: str) -> None:

@@ -1,5 +1,6 @@
 """Where a request goes, and with which key."""
 
+import re
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -23,19 +24,29 @@ class Endpoint:
     key: Secret | None = None
 
 
+# `urlsplit` drops some of these in silence, and an empty query or fragment swallows the path that is put behind it.
+_UNWANTED: Final = re.compile(r"[\s?#@\\\x00-\x1f\x7f-\x9f]")
+
+
 def check_base_url(base_url: str, *, field: str, has_key: bool) -> str:
     """The base URL without a slash at its end.
 
     Raises `ConfigurationError` for an address that is no http(s) URL, that carries user information, a query or a
     fragment, or that would send a key in the clear: plain http is for this machine alone.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or base_url != base_url.strip():
-        raise ConfigurationError(f"{field!r} is not a http or https URL.", field=field)
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if _UNWANTED.search(base_url):
         raise ConfigurationError(
-            f"{field!r} must hold no user name, query or fragment.", field=field, suggestion="Pass keys as API keys."
+            f"{field!r} must hold no user name, query, fragment, white space or control character.",
+            field=field,
+            suggestion="Write it as https://host/path, and pass keys as API keys.",
         )
+    try:
+        parts = urlsplit(base_url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or parts.hostname is None:
+        raise ConfigurationError(f"{field!r} is not a http or https URL.", field=field)
     if parts.scheme == "http" and has_key and not _is_loopback(parts.hostname):
         raise ConfigurationError(
             f"{field!r} is plain http: the API key would travel in the clear.",

@@ -6,11 +6,12 @@ from typing import Final
 
 from attrs import field, frozen
 
-from dipeo.domain.checks import check_identifier, check_json_object, check_number
+from dipeo.domain.checks import check_identifier, check_number
 from dipeo.domain.completion import CompletionOptions
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject
 from dipeo.domain.sampling import NO_SAMPLING, SAMPLING_NAMES, Sampling
+from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
 
 KNOWN_OPTIONS: Final = frozenset(CompletionOptions.__annotations__)
 _SAMPLING: Final = frozenset(SAMPLING_NAMES)
@@ -48,7 +49,7 @@ def read_options(options: CompletionOptions) -> CallOptions:
         check_number("timeout_s", timeout_s, minimum=0.001, maximum=MAX_TIMEOUT_S)
     if max_attempts is not None:
         check_number("max_attempts", max_attempts, minimum=1, maximum=MAX_ATTEMPTS, is_whole=True)
-    base_url = options.get("base_url")
+    base_url, provider_options = options.get("base_url"), given.get("provider_options")
     is_strict = options.get("strict", False)
     if not isinstance(is_strict, bool):
         raise ValidationError(f"'strict' must be True or False, not {is_strict!r}.", field="strict")
@@ -56,7 +57,7 @@ def read_options(options: CompletionOptions) -> CallOptions:
         sampling=Sampling(**sampling) if sampling else NO_SAMPLING,  # type: ignore[arg-type]  # checked by Sampling
         timeout_s=timeout_s,
         max_attempts=max_attempts,
-        provider_options=check_json_object("provider_options", options.get("provider_options") or {}),
+        provider_options={} if provider_options is None else check_provider_options(provider_options),
         base_url=None if base_url is None else check_identifier("base_url", base_url),
         is_strict=is_strict,
     )

@@ -26,6 +26,7 @@ from dipeo.infrastructure.llm.drivers.retry_after import parse_retry_after
 from dipeo.infrastructure.llm.drivers.wire import WireReply
 
 MAX_MESSAGE_CHARS: Final = 500
+MAX_CODE_CHARS: Final = 128
 
 TOO_LONG: Final = "context_too_long"
 OUT_OF_CREDIT: Final = "out_of_credit"
@@ -116,18 +117,24 @@ def error_from(reply: WireReply, refusal: Refusal, table: CodeTable, *, key: Sec
     if reply.status < 300 and refusal.status is not None:
         reply = evolve(reply, status=refusal.status)
     kind = _kind_of(reply, refusal, table)
-    shown = refusal.message[:MAX_MESSAGE_CHARS]
-    message = f"{kind.default_message} It says: {shown}" if shown else f"{kind.default_message} (HTTP {reply.status})"
+    shown = _shown(refusal.message, key, max_chars=MAX_MESSAGE_CHARS)
     error = kind(
-        key.redact(message) if key else message,
+        f"{kind.default_message} It says: {shown}" if shown else f"{kind.default_message} (HTTP {reply.status})",
         status=reply.status,
-        provider_code=refusal.codes[0] if refusal.codes else None,
+        provider_code=_shown(refusal.codes[0], key, max_chars=MAX_CODE_CHARS) if refusal.codes else None,
         retry_after_s=parse_retry_after(reply.headers, body=reply.json),
-        sample=(key.redact(reply.sample) if key else reply.sample) or None,
+        sample=_shown(reply.sample, key, max_chars=MAX_MESSAGE_CHARS) or None,
     )
     if _is_final(reply, error):
         error.is_retryable = False
     return error
+
+
+def _shown(text: str, key: Secret | None, *, max_chars: int) -> str:
+    """A provider's words, fit to be shown: without the key, without control characters, not too long."""
+    # Masked before it is cut: half a key is still half a key.
+    masked = key.redact(text) if key else text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in masked[:max_chars])[:max_chars]
 
 
 def _kind_of(reply: WireReply, refusal: Refusal, table: CodeTable) -> type[DipeoError]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from dipeo.domain.checks import check_json_object
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject, JsonValue
 
@@ -17,13 +18,20 @@ def with_provider_options(body: dict[str, JsonValue], options: JsonObject) -> di
     """
     if not options:
         return body
+    check_provider_options(options)
     for name, value in options.items():
-        if name in RESERVED:
-            raise ValidationError(
-                f"'provider_options' must not set {name!r}.",
-                field=f"provider_options.{name}",
-                suggestion="Use the argument of the call instead.",
-            )
         ours = body.get(name)
         body[name] = {**ours, **value} if isinstance(ours, Mapping) and isinstance(value, Mapping) else value
     return body
+
+
+def check_provider_options(options: object) -> JsonObject:
+    """The options, if they are a JSON object that replaces nothing. Raises `ValidationError`."""
+    checked = check_json_object("provider_options", options)
+    for name in sorted(RESERVED.intersection(checked)):
+        raise ValidationError(
+            f"'provider_options' must not set {name!r}.",
+            field=f"provider_options.{name}",
+            suggestion="Use the argument of the call instead.",
+        )
+    return checked

@@ -30,10 +30,19 @@ def parse_retry_after(
     said = headers.get("retry-after")
     seconds = _number(said)
     if seconds is None and said is not None:
-        seconds = _until(said, now or datetime.now(UTC))
+        seconds = _until(said, now or _sent_at(headers))
     if seconds is None:
         seconds = _retry_info(body)
     return None if seconds is None else min(seconds, MAX_RETRY_AFTER_S)
+
+
+def _sent_at(headers: Mapping[str, str]) -> datetime:
+    """When the reply was sent, by the provider's own clock: a date to wait for is meant on that one."""
+    try:
+        sent_at = parsedate_to_datetime(headers.get("date", "")[:64])
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return datetime.now(UTC)
+    return sent_at if sent_at.tzinfo is not None else sent_at.replace(tzinfo=UTC)
 
 
 def _number(text: str | None) -> float | None:

@@ -19,6 +19,7 @@ from dipeo.domain.stream import CompletionStream
 from dipeo.infrastructure.llm.drivers.chat_messages import as_chat_messages
 from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
 from dipeo.infrastructure.llm.drivers.options import CallOptions, read_options
+from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 
 DEFAULT_TIMEOUT_S: Final = 300.0
@@ -102,6 +103,8 @@ class LLMInfraService(LLMServicePort):
     ) -> CompletionRequest:
         call = read_options(options)
         target = self._target(model, service)
+        if api_key_id is not None:
+            check_identifier("api_key_id", api_key_id)
         return CompletionRequest(
             service=target.service,
             model=target.model,
@@ -127,8 +130,8 @@ class LLMInfraService(LLMServicePort):
         check_identifier("person_id", person_id)
         if not isinstance(config, PersonLLMConfig):
             raise ValidationError("'llm_config' must be a PersonLLMConfig.", field="llm_config")
-        if not all(isinstance(message, Message) for message in messages):
-            raise ValidationError("'person_messages' must hold Messages.", field="person_messages")
+        if not isinstance(messages, Sequence) or not all(isinstance(message, Message) for message in messages):
+            raise ValidationError("'person_messages' must be a sequence of Messages.", field="person_messages")
         prompt = self._system_prompts.resolve(config)
         file = prompt.file
         model, service = config.model, config.service
@@ -158,7 +161,7 @@ class LLMInfraService(LLMServicePort):
             api_key_id=config.api_key_id or target.api_key_id,
             base_url=call.base_url or config.base_url or target.base_url,
             sampling=call.sampling.over(config.sampling).over(file.sampling if file else NO_SAMPLING),
-            provider_options={**config.provider_options, **call.provider_options},
+            provider_options=check_provider_options({**config.provider_options, **call.provider_options}),
             is_strict=call.is_strict,
             person_id=person_id,
             call_id=os.urandom(16).hex(),

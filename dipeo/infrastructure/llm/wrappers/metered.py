@@ -1,6 +1,7 @@
 """Writes down every attempt, whether it succeeds, fails or is cancelled."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from datetime import datetime
 
@@ -25,8 +26,14 @@ from dipeo.domain.verdict import Verdict
 _LOCAL_REFUSALS = (InvalidRequestError, ConfigurationError, MissingAPIKeyError, MalformedAPIKeyError)
 
 
+_LOG = logging.getLogger("dipeo.ledger")
+
+
 class MeteredModel(ChatModelPort):
-    """Records one `Attempt` per call in the ledger, and puts it on the completion or the error."""
+    """Records one `Attempt` per call in the ledger, and puts it on the completion or the error.
+
+    A ledger that fails is logged and does not cost the caller the answer, which carries its attempts all the same.
+    """
 
     def __init__(self, inner: ChatModelPort, *, ledger: LedgerPort, keys: APIKeyPort, clock: ClockPort) -> None:
         self._inner = inner
@@ -50,18 +57,22 @@ class MeteredModel(ChatModelPort):
 
     async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
         start = self._start()
+        has_ended = False
         try:
             async with self._inner.stream(request) as stream:
                 async for event in stream.events:
                     if isinstance(event, CompletionEnd):
-                        yield CompletionEnd(await self._succeeded(request, start, event.completion))
+                        end = CompletionEnd(await self._succeeded(request, start, event.completion))
+                        has_ended = True
+                        yield end
                         return
                     yield event
         except DipeoError as error:
             raise await self._failed(request, start, error) from None
         except (asyncio.CancelledError, GeneratorExit):
             # A reader who leaves early gives up the answer, and may have to pay for it.
-            await self._cancelled(request, start)
+            if not has_ended:
+                await self._cancelled(request, start)
             raise
 
     def _start(self) -> "_Start":
@@ -69,7 +80,7 @@ class MeteredModel(ChatModelPort):
 
     async def _succeeded(self, request: CompletionRequest, start: "_Start", completion: Completion) -> Completion:
         attempt = self._attempt(request, start, usage=completion.usage, request_id=completion.request_id, status=200)
-        await self._ledger.record(attempt)
+        await self._record(attempt)
         return completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
 
     async def _failed(self, request: CompletionRequest, start: "_Start", error: DipeoError) -> DipeoError:
@@ -84,11 +95,17 @@ class MeteredModel(ChatModelPort):
             request_id=error.request_id,
             retry_after_s=error.retry_after_s,
         )
-        await self._ledger.record(attempt)
+        await self._record(attempt)
         return error.with_attempts((attempt,))
 
     async def _cancelled(self, request: CompletionRequest, start: "_Start") -> None:
-        await self._ledger.record(self._attempt(request, start, verdict=Verdict.CANCELLED))
+        await self._record(self._attempt(request, start, verdict=Verdict.CANCELLED))
+
+    async def _record(self, attempt: Attempt) -> None:
+        try:
+            await self._ledger.record(attempt)
+        except Exception:  # noqa: BLE001  # whatever a ledger raises: an answer that was paid for must not be lost over it
+            _LOG.exception("An attempt of call %s could not be recorded.", attempt.call_id)
 
     def _attempt(
         self,

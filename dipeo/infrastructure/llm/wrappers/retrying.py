@@ -101,7 +101,7 @@ class RetryingModel(ChatModelPort):
         if not error.is_retryable:
             if not (error.is_outcome_unknown and self._retries_unknown_outcome):
                 return "a retry would not help, or might be billed twice"
-        elif error.verdict is Verdict.EMPTY_RESPONSE and history.has(Verdict.EMPTY_RESPONSE):
+        elif error.verdict is Verdict.EMPTY_RESPONSE and Verdict.EMPTY_RESPONSE in history.verdicts:
             return "the answer was empty before"
         if request.attempt_number >= request.max_attempts:
             return f"all {request.max_attempts} attempts are used"
@@ -120,15 +120,14 @@ class RetryingModel(ChatModelPort):
 class _History:
     """What went wrong so far in one call; begins with the first failure."""
 
-    __slots__ = ("attempts", "began_at_s", "waits")
+    __slots__ = ("attempts", "began_at_s", "verdicts", "waits")
 
     def __init__(self, began_at_s: float, waits: Iterator[float]) -> None:
         self.began_at_s = began_at_s
         self.waits = waits
         self.attempts: tuple[Attempt, ...] = ()
+        self.verdicts: list[Verdict | None] = []
 
     def add(self, error: DipeoError, decision: str) -> None:
         self.attempts += tuple(evolve(attempt, decision=decision) for attempt in error.attempts)
-
-    def has(self, verdict: Verdict) -> bool:
-        return any(attempt.verdict is verdict for attempt in self.attempts)
+        self.verdicts.append(error.verdict)

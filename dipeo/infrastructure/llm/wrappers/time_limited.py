@@ -106,11 +106,12 @@ class _Watch:
 class _Alarm:
     """Interrupts whoever waits when the time is up; the time in which a reader works on an event counts too."""
 
-    __slots__ = ("_has_rung", "_waiting", "_watch", "at")
+    __slots__ = ("_has_cancelled", "_has_rung", "_waiting", "_watch", "at")
 
     def __init__(self, watch: _Watch, at: float, *, has_rung: bool) -> None:
         self.at = at
         self._has_rung = has_rung
+        self._has_cancelled = False
         self._waiting: asyncio.Task[object] | None = None
         self._watch = watch
         if not has_rung:
@@ -121,28 +122,30 @@ class _Alarm:
         if self._has_rung:
             raise builtins.TimeoutError
         task = self._waiting = asyncio.current_task()
+        cancelled_before = task.cancelling() if task is not None else 0
         try:
             return await begin(*arguments)
         except asyncio.CancelledError:
-            # Ours is taken back; one that somebody else asked for as well is not swallowed.
-            if task is not None and self._is_ours(task):
+            # Ours is told as what it is; one that somebody else asked for as well is not swallowed.
+            if self._has_cancelled and task is not None and task.cancelling() - 1 <= cancelled_before:
                 raise builtins.TimeoutError from None
             raise
         finally:
             self._waiting = None
+            if self._has_cancelled and task is not None:
+                # Taken back whatever came of it: an answer in the last moment must not leave its task half cancelled.
+                self._has_cancelled = False
+                task.uncancel()
 
     def ring(self) -> None:
         """The time is up."""
         self._has_rung = True
         if self._waiting is not None:
-            self._waiting.cancel()
+            self._has_cancelled = self._waiting.cancel()
 
     def stop(self) -> None:
         """Never rings from now on."""
         self._watch.remove(self)
-
-    def _is_ours(self, task: "asyncio.Task[object]") -> bool:
-        return self._has_rung and task.uncancel() == 0
 
 
 def _too_late(request: CompletionRequest, partial_text: str = "") -> DeadlineExceededError:

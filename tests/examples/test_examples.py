@@ -1,0 +1,70 @@
+"""The examples run as they are, without a key and without the network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+TELLING: Mapping[str, tuple[str, ...]] = {
+    "first_answer.py": ("-- gpt-5.4-mini on openai, stop", "-- attempts: 1"),
+    "three_persons.py": ("Ada Lovelace (openai):", "George Boole (anthropic):", "Marie Curie (google):", "7 messages"),
+    "private_message.py": (
+        "anna has seen 2 messages",
+        "boris has seen 2 messages",
+        "The request to openai holds the code word.",
+        "The request to anthropic does not hold the code word.",
+    ),
+    "streaming.py": ("Rain is water that has changed its mind about the sky.", "-- 11 pieces", "-- enough"),
+    "sync_program.py": ("What is a comet? ", "What is a fossil? ", " tokens"),
+    "workflow_engine.py": ("writer: ", "editor: ", "The diagram's test passes."),
+    "own_alias_and_endpoint.py": (
+        "-- llama-3.3-70b-instruct on openai_compatible",
+        "-- the server saw: POST /v1/chat/completions for llama-3.3-70b-instruct",
+    ),
+}
+"""What each example is known by."""
+
+Runs = Mapping[str, "Future[subprocess.CompletedProcess[str]]"]
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Every example's run, in a directory of its own and without any key; they go on side by side."""
+    with ThreadPoolExecutor(4) as workers:
+        yield {name: workers.submit(_run, name, tmp_path_factory.mktemp("example")) for name in TELLING}
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_example_runs(name: str, runs: Runs) -> None:
+    """The example ends well, without a warning, and prints what it is known by."""
+    finished = runs[name].result()
+    assert finished.returncode == 0, finished.stderr[-4000:]
+    assert finished.stderr == ""
+    for words in TELLING[name]:
+        assert words in finished.stdout
+
+
+def test_every_example_is_run() -> None:
+    """No example is forgotten here."""
+    assert set(TELLING) == {path.name for path in EXAMPLES.glob("*.py")}
+
+
+def _run(name: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    kept = {variable: value for variable, value in os.environ.items() if variable in ("PATH", "HOME", "SYSTEMROOT")}
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        cwd=directory,
+        env={**kept, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )

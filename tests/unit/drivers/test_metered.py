@@ -1,0 +1,239 @@
+"""Every attempt is written down, and nothing that was none."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dipeo.domain import errors
+from dipeo.domain.attempt import Billed
+from dipeo.domain.completion import ChatMessage, Completion, CompletionRequest, FinishReason, Role
+from dipeo.domain.parts import TextPart
+from dipeo.domain.ports.llm import ChatModelPort
+from dipeo.domain.secret import Secret
+from dipeo.domain.service import LLMService
+from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.domain.verdict import Verdict
+from dipeo.infrastructure.llm.wrappers.metered import MeteredModel
+from dipeo.testing import FakeKeys, FakeLedger, ManualClock, ScriptedModel
+
+ANSWER = Completion(
+    service=LLMService.OPENAI,
+    model="m-2026",
+    parts=(TextPart("Hello there."),),
+    finish_reason=FinishReason.STOP,
+    usage=Usage(input_tokens=3, output_tokens=2),
+    request_id="req-1",
+)
+
+
+def request(**values: Any) -> CompletionRequest:
+    """A request of a person."""
+    messages = (ChatMessage.from_text(Role.USER, "hi"),)
+    facts: dict[str, Any] = {"call_id": "call-1", "person_id": "ada", "attempt_number": 2, "waited_s": 1.5, **values}
+    return CompletionRequest(service=LLMService.OPENAI, model="m", messages=messages, **facts)
+
+
+class Slow(ChatModelPort):
+    """Takes a quarter of a second by the clock, then answers, fails, or waits for ever."""
+
+    def __init__(self, clock: ManualClock, answer: Completion | Exception | None) -> None:
+        self.clock = clock
+        self.answer = answer
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """The answer, a quarter of a second later."""
+        self.clock.advance(0.25)
+        if self.answer is None:
+            await asyncio.Event().wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        assert self.answer is not None
+        return self.answer
+
+    def stream(self, request: CompletionRequest) -> CompletionStream:
+        """Two deltas, then what `complete()` comes to."""
+        return CompletionStream(self._events(request))
+
+    async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
+        yield TextDelta("Hello")
+        yield TextDelta(" there.")
+        yield CompletionEnd(await self.complete(request))
+
+
+class Bench:
+    """A metered model around a slow one."""
+
+    def __init__(self, answer: Completion | Exception | None, *, keys: FakeKeys | None = None) -> None:
+        self.clock = ManualClock()
+        self.ledger = FakeLedger()
+        self.model = MeteredModel(
+            Slow(self.clock, answer), ledger=self.ledger, keys=keys or FakeKeys({"team": "sk-team"}), clock=self.clock
+        )
+
+    async def ask(self, way: str, **values: Any) -> Completion:
+        """One call, unary or streamed."""
+        if way == "complete":
+            return await self.model.complete(request(**values))
+        return await self.model.stream(request(**values)).collect()
+
+
+ways = pytest.mark.parametrize("way", ["complete", "stream"])
+
+
+@ways
+async def test_a_success_is_recorded_with_all_that_is_known(way: str) -> None:
+    """Who, what, when, how long, with which key, and what it used; the same record is on the completion."""
+    bench = Bench(ANSWER)
+    completion = await bench.ask(way, api_key_id="team")
+    (attempt,) = bench.ledger.recorded
+    assert completion.attempts == (attempt,)
+    assert completion.latency_ms == attempt.latency_ms == 250
+    assert (attempt.call_id, attempt.number, attempt.waited_s, attempt.person_id) == ("call-1", 2, 1.5, "ada")
+    assert (attempt.service, attempt.model, attempt.status) == (LLMService.OPENAI, "m", 200)
+    assert (attempt.verdict, attempt.usage, attempt.request_id) == (None, ANSWER.usage, "req-1")
+    assert attempt.started_at == datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert attempt.key_fingerprint == Secret("sk-team").fingerprint
+    assert attempt.billed is Billed.YES
+
+
+@ways
+async def test_the_answer_is_the_same_but_for_the_record(way: str) -> None:
+    """Nothing else of the completion changes."""
+    completion = await Bench(ANSWER).ask(way)
+    assert completion.with_attempts((), latency_ms=0.0) == ANSWER
+
+
+@ways
+async def test_a_failure_is_recorded_and_raised(way: str) -> None:
+    """The record holds what the error knows, and the error holds the record."""
+    problem = errors.RateLimitError(status=429, provider_code="slow", request_id="req-9", retry_after_s=2.0)
+    bench = Bench(problem)
+    with pytest.raises(errors.RateLimitError) as caught:
+        await bench.ask(way)
+    (attempt,) = bench.ledger.recorded
+    assert caught.value is problem
+    assert problem.attempts == (attempt,)
+    assert (attempt.verdict, attempt.status, attempt.provider_code) == (Verdict.RATE_LIMITED, 429, "slow")
+    assert (attempt.request_id, attempt.retry_after_s, attempt.latency_ms) == ("req-9", 2.0, 250)
+    assert (attempt.usage, attempt.billed) == (UNREPORTED_USAGE, Billed.NO)
+
+
+@ways
+@pytest.mark.parametrize(
+    "problem",
+    [
+        errors.ValidationError("refused", field="x"),
+        errors.UnsupportedParameterError("refused"),
+        errors.UnknownServiceError("refused"),
+        errors.ConfigurationError("refused"),
+        errors.MissingAPIKeyError("refused"),
+        errors.MalformedAPIKeyError("refused"),
+    ],
+)
+async def test_what_was_refused_here_is_no_attempt(way: str, problem: errors.DipeoError) -> None:
+    """Nothing was sent, so nothing is recorded."""
+    bench = Bench(problem)
+    with pytest.raises(type(problem)) as caught:
+        await bench.ask(way)
+    assert bench.ledger.recorded == []
+    assert caught.value.attempts == ()
+
+
+@ways
+@pytest.mark.parametrize(
+    ("problem", "verdict"),
+    [
+        (errors.InvalidRequestError(status=400), Verdict.BAD_REQUEST),
+        (errors.ContextTooLongError(status=400), Verdict.CONTEXT_TOO_LONG),
+        (errors.ConfigurationError(status=307), Verdict.CONFIG_ERROR),
+        (errors.APIKeyRefusedError(status=401), Verdict.AUTH_FAILED),
+        (errors.ConnectFailedError(), Verdict.CONNECT_FAILED),
+        (errors.DeadlineExceededError(), Verdict.DEADLINE_EXCEEDED),
+        (errors.AgentFailureError(), Verdict.PROVIDER_ERROR),
+    ],
+)
+async def test_what_the_provider_refused_is_one(way: str, problem: errors.DipeoError, verdict: Verdict) -> None:
+    """A refusal that came over the wire, and a failure on the way, are attempts."""
+    bench = Bench(problem)
+    with pytest.raises(type(problem)):
+        await bench.ask(way)
+    assert [attempt.verdict for attempt in bench.ledger.recorded] == [verdict]
+
+
+@ways
+async def test_a_cancelled_call_is_recorded_and_stays_cancelled(way: str) -> None:
+    """Nobody saw the end, so it may have been billed."""
+    bench = Bench(None)
+    task = asyncio.ensure_future(bench.ask(way))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (attempt,) = bench.ledger.recorded
+    assert (attempt.verdict, attempt.billed, attempt.usage) == (Verdict.CANCELLED, Billed.PERHAPS, UNREPORTED_USAGE)
+
+
+async def test_a_reader_who_leaves_early_is_recorded_as_cancelled() -> None:
+    """Leaving the stream gives the answer up, and is written down before the next line runs."""
+    bench = Bench(ANSWER)
+    async with bench.model.stream(request()) as stream:
+        await anext(stream)
+        assert bench.ledger.recorded == []
+    assert [attempt.verdict for attempt in bench.ledger.recorded] == [Verdict.CANCELLED]
+
+
+async def test_a_reader_who_leaves_at_the_end_has_the_answer() -> None:
+    """Who takes the last event and goes has made one attempt, and a successful one."""
+    bench = Bench(ANSWER)
+    async with bench.model.stream(request()) as stream:
+        async for event in stream:
+            if isinstance(event, CompletionEnd):
+                break
+    assert [attempt.verdict for attempt in bench.ledger.recorded] == [None]
+
+
+async def test_a_stream_nobody_read_is_no_attempt() -> None:
+    """Nothing is sent before the first event is asked for."""
+    bench = Bench(ANSWER)
+    async with bench.model.stream(request()):
+        pass
+    assert bench.ledger.recorded == []
+
+
+@ways
+async def test_a_call_without_a_key_has_no_fingerprint(way: str) -> None:
+    """A local model needs no key."""
+    bench = Bench(ANSWER, keys=FakeKeys(services=()))
+    await bench.ask(way)
+    assert bench.ledger.recorded[0].key_fingerprint is None
+
+
+@ways
+async def test_the_key_itself_is_not_recorded(way: str) -> None:
+    """The record tells keys apart and does not reveal them."""
+    bench = Bench(ANSWER)
+    await bench.ask(way, api_key_id="team")
+    assert "sk-team" not in repr(bench.ledger.recorded)
+
+
+@ways
+async def test_every_attempt_is_recorded_by_itself(way: str) -> None:
+    """Several calls are several records, in order."""
+    ledger, clock = FakeLedger(), ManualClock()
+    inner = ScriptedModel("a", errors.OverloadedError(), "b")
+    model = MeteredModel(inner, ledger=ledger, keys=FakeKeys(), clock=clock)
+    for number in range(3):
+        asked = request(call_id=f"call-{number}")
+        with contextlib.suppress(errors.OverloadedError):
+            await (model.complete(asked) if way == "complete" else model.stream(asked).collect())
+    assert [(each.call_id, each.verdict) for each in ledger.recorded] == [
+        ("call-0", None),
+        ("call-1", Verdict.OVERLOADED),
+        ("call-2", None),
+    ]

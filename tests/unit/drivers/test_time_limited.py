@@ -1,0 +1,291 @@
+"""What is not done by the deadline is ended, and nothing else is."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from dipeo.domain import errors
+from dipeo.domain.completion import ChatMessage, Completion, CompletionRequest, FinishReason, Role
+from dipeo.domain.parts import TextPart
+from dipeo.domain.ports.llm import ChatModelPort
+from dipeo.domain.service import LLMService
+from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
+from dipeo.infrastructure.llm.wrappers.time_limited import TimeLimitedModel
+from dipeo.testing import ManualClock, ScriptedModel
+
+SOON_S = 0.01
+LATER_S = 60.0
+
+
+def request(deadline_at_s: float | None) -> CompletionRequest:
+    """A request with this deadline."""
+    messages = (ChatMessage.from_text(Role.USER, "hi"),)
+    return CompletionRequest(service=LLMService.OPENAI, model="m", messages=messages, deadline_at_s=deadline_at_s)
+
+
+class Hanging(ChatModelPort):
+    """Says "Hel" where it is streamed, and then waits until it is let go or told to answer."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.closed = 0
+        self.may_answer = asyncio.Event()
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Waits, then answers."""
+        self.asked += 1
+        try:
+            await self.may_answer.wait()
+        finally:
+            self.closed += 1
+        return Completion(
+            service=LLMService.OPENAI, model="m", parts=(TextPart("Hello."),), finish_reason=FinishReason.STOP
+        )
+
+    def stream(self, request: CompletionRequest) -> CompletionStream:
+        """Some text, then as `complete()`."""
+        return CompletionStream(self._events(request))
+
+    async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
+        yield TextDelta("Hel")
+        yield CompletionEnd(await self.complete(request))
+
+
+async def ask(model: ChatModelPort, way: str, deadline_at_s: float | None) -> Completion:
+    """One call, unary or streamed."""
+    asked = request(deadline_at_s)
+    return await (model.complete(asked) if way == "complete" else model.stream(asked).collect())
+
+
+ways = pytest.mark.parametrize("way", ["complete", "stream"])
+
+
+@ways
+@pytest.mark.parametrize("deadline_at_s", [None, LATER_S])
+async def test_what_is_in_time_passes(way: str, deadline_at_s: float | None) -> None:
+    """Answers and errors come through unchanged, with a deadline and without."""
+    problem = errors.OverloadedError()
+    model = TimeLimitedModel(ScriptedModel("Hello there.", problem), ManualClock())
+    assert (await ask(model, way, deadline_at_s)).text == "Hello there."
+    with pytest.raises(errors.OverloadedError) as caught:
+        await ask(model, way, deadline_at_s)
+    assert caught.value is problem
+
+
+@ways
+async def test_what_is_late_is_ended(way: str) -> None:
+    """The error is ours and knows provider and model, and the connection is let go."""
+    inner = Hanging()
+    with pytest.raises(errors.DeadlineExceededError) as caught:
+        await ask(TimeLimitedModel(inner, ManualClock()), way, SOON_S)
+    assert (caught.value.provider, caught.value.model) == ("openai", "m")
+    assert caught.value.is_outcome_unknown
+    assert inner.closed == 1
+
+
+async def test_what_had_arrived_is_kept() -> None:
+    """The text that was delivered before the end is on the error; where there was none, nothing is said of it."""
+    model = TimeLimitedModel(Hanging(), ManualClock())
+    with pytest.raises(errors.DeadlineExceededError) as caught:
+        await model.stream(request(SOON_S)).collect()
+    assert caught.value.context == {"partial_text": "Hel"}
+    with pytest.raises(errors.DeadlineExceededError) as caught:
+        await model.complete(request(SOON_S))
+    assert caught.value.context == {}
+
+
+@ways
+@pytest.mark.parametrize("deadline_at_s", [100.0, 99.0, 0.0])
+async def test_after_the_deadline_nobody_is_asked(way: str, deadline_at_s: float) -> None:
+    """A request that could only be too late is not sent at all."""
+    clock = ManualClock()
+    clock.advance(100)
+    inner = ScriptedModel("Hello.")
+    with pytest.raises(errors.DeadlineExceededError):
+        await ask(TimeLimitedModel(inner, clock), way, deadline_at_s)
+    assert inner.asked == []
+
+
+async def test_the_readers_own_time_counts() -> None:
+    """A reader who works past the deadline gets no further event, and the source is let go."""
+    inner = ScriptedModel("Hello there.")
+    async with TimeLimitedModel(inner, ManualClock()).stream(request(SOON_S)) as stream:
+        assert await anext(stream) == TextDelta("Hello")
+        await asyncio.sleep(SOON_S * 3)
+        with pytest.raises(errors.DeadlineExceededError):
+            await anext(stream)
+
+
+@ways
+async def test_cancellation_is_not_taken_for_lateness(way: str) -> None:
+    """A caller who is cancelled is cancelled, and the connection is let go."""
+    inner = Hanging()
+    task = asyncio.ensure_future(ask(TimeLimitedModel(inner, ManualClock()), way, LATER_S))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert inner.closed == 1
+
+
+@ways
+async def test_cancellation_wins_over_lateness(way: str) -> None:
+    """Both at once is a cancellation: whoever cancels a task must see it end so."""
+    inner = Hanging()
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(ask(TimeLimitedModel(inner, ManualClock()), way, SOON_S))
+    await asyncio.sleep(0)
+    loop.call_at(loop.time() + SOON_S, task.cancel)
+    until = loop.time() + SOON_S * 2
+    while loop.time() < until:
+        pass  # Both timers go off in one turn of the loop.
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+
+
+@ways
+async def test_lateness_leaves_no_cancellation_behind(way: str) -> None:
+    """The task that was told of the deadline goes on as if nobody had ever cancelled it."""
+    task = asyncio.current_task()
+    assert task is not None
+    with pytest.raises(errors.DeadlineExceededError):
+        await ask(TimeLimitedModel(Hanging(), ManualClock()), way, SOON_S)
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
+
+
+@ways
+async def test_lateness_is_told_in_a_task_that_was_cancelled_before(way: str) -> None:
+    """Clean-up work of a cancelled task has deadlines too, and hears of them as everybody does."""
+    outcome: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            try:
+                await ask(TimeLimitedModel(Hanging(), ManualClock()), way, SOON_S)
+            except errors.DeadlineExceededError:
+                outcome.append("late")
+
+    task = asyncio.ensure_future(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert outcome == ["late"]
+
+
+class Stubborn(Hanging):
+    """Answers although it was cancelled."""
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Waits; being let go, answers all the same."""
+        try:
+            return await super().complete(request)
+        except asyncio.CancelledError:
+            self.may_answer.set()
+            return await super().complete(request)
+
+
+@ways
+async def test_an_answer_in_the_last_moment_leaves_no_cancellation_behind(way: str) -> None:
+    """Whether such an answer counts or not, the task is not left half cancelled."""
+    task = asyncio.current_task()
+    assert task is not None
+    with contextlib.suppress(errors.DeadlineExceededError):
+        await ask(TimeLimitedModel(Stubborn(), ManualClock()), way, SOON_S)
+    assert task.cancelling() == 0
+
+
+class Translating(Hanging):
+    """Makes an error of its own out of being let go."""
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Waits; being let go, says that the connection was lost."""
+        try:
+            return await super().complete(request)
+        except asyncio.CancelledError:
+            raise errors.ConnectionLostError from None
+
+
+@ways
+async def test_an_error_in_the_last_moment_leaves_no_cancellation_behind(way: str) -> None:
+    """Whatever the inside makes of its end, the task is not left half cancelled."""
+    task = asyncio.current_task()
+    assert task is not None
+    with pytest.raises((errors.DeadlineExceededError, errors.ConnectionLostError)):
+        await ask(TimeLimitedModel(Translating(), ManualClock()), way, SOON_S)
+    assert task.cancelling() == 0
+
+
+@ways
+async def test_calls_at_once_have_each_their_own_deadline(way: str) -> None:
+    """The late one is ended, the ones with more time or none are not, whichever began first."""
+    for deadlines in ((SOON_S, LATER_S, None), (LATER_S, None, SOON_S), (None, SOON_S * 2, SOON_S, LATER_S)):
+        inner = Hanging()
+        model = TimeLimitedModel(inner, ManualClock())
+        tasks = [asyncio.ensure_future(ask(model, way, deadline)) for deadline in deadlines]
+        late = [task for task, deadline in zip(tasks, deadlines, strict=True) if deadline and deadline < 1]
+        await asyncio.wait(late, timeout=5)
+        assert all(isinstance(task.exception(), errors.DeadlineExceededError) for task in late)
+        assert not any(task.done() for task in tasks if task not in late)
+        inner.may_answer.set()
+        for task in tasks:
+            if task not in late:
+                assert (await task).text == "Hello."
+
+
+@ways
+async def test_a_call_after_many_has_its_deadline(way: str) -> None:
+    """Deadlines that were never reached do not get in the way of one that is."""
+    clock = ManualClock()
+    quick = TimeLimitedModel(ScriptedModel(*["Hello."] * 50), clock)
+    for number in range(50):
+        await ask(quick, way, LATER_S - number)
+    inner = Hanging()
+    with pytest.raises(errors.DeadlineExceededError):
+        await ask(TimeLimitedModel(inner, clock), way, SOON_S)
+
+
+class Endless(ScriptedModel):
+    """Never answers, on whichever loop it is asked."""
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Waits for ever."""
+        forever: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        return await forever
+
+
+def test_one_model_serves_several_event_loops() -> None:
+    """A deadline in a second loop is kept like one in the first."""
+    model = TimeLimitedModel(Endless(), ManualClock())
+    for _ in range(3):
+        with pytest.raises(errors.DeadlineExceededError):
+            asyncio.run(ask(model, "complete", SOON_S))
+
+
+async def test_a_reader_who_leaves_lets_go_of_the_source() -> None:
+    """Closing the stream closes what is inside."""
+    closed: list[str] = []
+
+    async def source() -> AsyncGenerator[CompletionEvent, None]:
+        try:
+            yield TextDelta("a")
+            yield TextDelta("b")
+        finally:
+            closed.append("source")
+
+    class Inner(ScriptedModel):
+        """Streams from the source above."""
+
+        def stream(self, request: CompletionRequest) -> CompletionStream:
+            return CompletionStream(source())
+
+    async with TimeLimitedModel(Inner(), ManualClock()).stream(request(LATER_S)) as stream:
+        await anext(stream)
+    assert closed == ["source"]
