@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from dipeo.domain.checks import check_number
 from dipeo.domain.errors import ConfigurationError, ValidationError
+from dipeo.domain.secret import SecretVariables
 from dipeo.domain.service import LLMService
 
 DEFAULT_BASE_URLS: Final[Mapping[LLMService, str]] = {
@@ -32,6 +33,14 @@ def _as_base_urls(base_urls: Mapping[LLMService, str] | Mapping[str, str]) -> Ma
     return {**DEFAULT_BASE_URLS, **{LLMService.from_name(name): url for name, url in base_urls.items()}}
 
 
+NO_VARIABLES: Final = SecretVariables({})
+
+
+def _as_secret(environ: Mapping[str, str]) -> SecretVariables:
+    # Of a whole environment only what can be a key is kept: its other secrets are none of our business.
+    return SecretVariables({name: value for name, value in environ.items() if "KEY" in name.upper()})
+
+
 @frozen(kw_only=True)
 class Settings:
     """How dipeo behaves where a call does not say otherwise.
@@ -49,7 +58,7 @@ class Settings:
     key_file: Path | None = None
     dotenv_file: Path | None = None
     retries_unknown_outcome: bool = False
-    environ: Mapping[str, str] = field(factory=dict, repr=False)
+    environ: SecretVariables = field(default=NO_VARIABLES, converter=_as_secret, repr=False)
 
     def __attrs_post_init__(self) -> None:
         check_number("timeout_s", self.timeout_s, minimum=0.001, maximum=24 * 3600)
@@ -92,7 +101,12 @@ def _read_dotenv(path: Path | None) -> Mapping[str, str]:
         return {}
     from dotenv import dotenv_values  # 36 ms that only those pay who have such a file
 
-    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+    try:
+        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+        return {name: value for name, value in values.items() if value is not None}
+    except (OSError, UnicodeDecodeError):
+        pass  # raised below, outside this block: the exception holds the text of the file, and keys are in it
+    raise ConfigurationError(f"The file {path.name!r} cannot be read as UTF-8 text.", field="dotenv_file")
 
 
 def _number(variables: Mapping[str, str], name: str, default: float, *, is_whole: bool = False) -> float:

@@ -10,6 +10,7 @@ from dipeo.config import Settings
 from dipeo.container.root import Container
 from dipeo.domain.conversation import Conversation
 from dipeo.domain.errors import PromptRefusedError
+from dipeo.domain.memory import RememberEverything
 from dipeo.domain.model import ModelTarget
 from dipeo.domain.person import Person, PersonLLMConfig
 from dipeo.domain.ports.aliases import AliasPort
@@ -18,9 +19,14 @@ from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
 from dipeo.domain.ports.prompts import PromptPort
+from dipeo.domain.ports.tokens import TokenCounterPort
+from dipeo.domain.service import LLMService
 from dipeo.infrastructure.catalog.aliases import DEFAULT_ALIASES, InMemoryAliases
 from dipeo.infrastructure.documents.conversation_file import load_conversation, save_conversation
 from dipeo.infrastructure.llm.drivers.base import WireOpener
+from dipeo.infrastructure.llm.drivers.factory import AdapterBuilder
+from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
+from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 from dipeo.infrastructure.prompts.file_prompts import FilePrompts
 from dipeo.infrastructure.sync_door import BackgroundLoop, SyncLLMService
 
@@ -39,6 +45,10 @@ class Parts(TypedDict, total=False):
     ledger: LedgerPort
     aliases: AliasPort | Mapping[str, ModelTarget]
     prompts: PromptPort
+    formatter: MessageFormatter
+    system_prompts: SystemPromptHandler
+    builders: Mapping[LLMService, AdapterBuilder]
+    counter: TokenCounterPort
     open_wire: WireOpener
     pool: ChatModelPort
     model: ChatModelPort
@@ -57,7 +67,7 @@ async def connect(settings: Settings | None = None, **parts: Unpack[Parts]) -> A
     try:
         yield container.service()
     finally:
-        await _close(container)
+        await _close(container, parts)
 
 
 @contextmanager
@@ -71,14 +81,17 @@ def connect_sync(settings: Settings | None = None, **parts: Unpack[Parts]) -> It
         try:
             yield SyncLLMService(container.service(), loop)
         finally:
-            loop.run(_close(container))
+            loop.run(_close(container, parts))
 
 
 def wired(settings: Settings | None = None, **parts: Unpack[Parts]) -> Container:
-    """The container with these parts in place, for those who want more of it than the service."""
+    """The container with these parts in place, for those who want more of it than the service.
+
+    Such as `wired().context()`, which prepares what a person who forgets is sent.
+    """
     container = Container(settings=settings or Settings.from_env())
     for name, part in parts.items():
-        provider = container.providers.get(name)
+        provider = container.providers.get(name) if name in Parts.__annotations__ else None
         if provider is None:
             known = ", ".join(sorted(Parts.__annotations__))
             raise TypeError(f"connect() has no part {name!r}; the parts are {known}.")
@@ -99,8 +112,8 @@ def load_person(
 ) -> Person:
     """The person that a prompt file describes; the file's name is their id.
 
-    The front matter gives the name and the model. `base_dir` defaults to the settings', as `connect()` does. Raises
-    `PromptRefusedError` for a file that is missing, may not be read, or names no model.
+    The front matter gives the name, the model and the memory. `base_dir` defaults to the settings', as `connect()`
+    does. Raises `PromptRefusedError` for a file that is missing, may not be read, or names no model.
     """
     folder = Settings.from_env().base_dir if base_dir is None else base_dir
     name = os.fspath(path)
@@ -116,12 +129,16 @@ def load_person(
     config = PersonLLMConfig(
         prompt_file=name, model=file.model, service=file.service, prompt_variables=prompt_variables or {}
     )
-    person = Person(id=Path(path).stem, name=file.name or Path(path).stem, llm_config=config)
+    person = Person(
+        id=Path(path).stem,
+        name=file.name or Path(path).stem,
+        llm_config=config,
+        memory=file.memory or RememberEverything(),
+    )
     return person if conversation is None else person.joining(conversation)
 
 
-async def _close(container: Container) -> None:
-    pool = container.pool()
-    close = getattr(pool, "aclose", None)
-    if close is not None:
-        await close()
+async def _close(container: Container, parts: Parts) -> None:
+    """Closes what the container has made; what the caller brought along is the caller's to close."""
+    if "pool" not in parts and "model" not in parts:
+        await container.pool().aclose()

@@ -6,6 +6,7 @@ from itertools import cycle
 
 from attrs import field, frozen
 
+from dipeo.application.context import ContextPreparation
 from dipeo.domain.checks import check_number
 from dipeo.domain.completion import Completion
 from dipeo.domain.conversation import Conversation
@@ -35,11 +36,11 @@ class TurnText:
 
 @frozen
 class TurnEnds:
-    """The person has spoken; the message stands in the conversation."""
+    """The person has spoken; the message stands in the conversation, and is None for an answer without text."""
 
     number: int
     person: Person
-    message: Message
+    message: Message | None
     completion: Completion
 
 
@@ -62,18 +63,29 @@ class SpeakerSummary:
 
 
 class Dialogue:
-    """Lets persons speak in turn, each over their own model, all into one conversation.
+    """Lets persons speak in turn, each over their own model and with their own memory, all into one conversation.
 
-    Raises `ValidationError` for fewer than one person or two of the same id.
+    `context` prepares what is sent; without one there is nothing to count tokens with. Raises `ValidationError` for
+    fewer than one person, two of the same id, or a person whose memory is counted in tokens where nothing counts them.
     """
 
-    def __init__(self, llm: LLMServicePort, persons: Sequence[Person], conversation: Conversation) -> None:
+    def __init__(
+        self,
+        llm: LLMServicePort,
+        persons: Sequence[Person],
+        conversation: Conversation,
+        *,
+        context: ContextPreparation | None = None,
+    ) -> None:
         ids = [person.id for person in persons]
         if not persons or len(set(ids)) != len(ids):
             raise ValidationError("A dialogue needs at least one person, and each id once.", field="persons")
         self.conversation = conversation
         self.persons = tuple(person.joining(conversation) for person in persons)
         self._llm = llm
+        self._context = context or ContextPreparation()
+        for person in self.persons:
+            self._context.check(person)
         self._turns: list[TurnEnds] = []
 
     async def run(self, *, turns: int) -> AsyncGenerator[DialogueEvent, None]:
@@ -92,13 +104,15 @@ class Dialogue:
         """One turn of one person. Raises `UnknownPersonError`."""
         person = self.person(person_id)
         yield TurnBegins(number, person)
-        stream = self._llm.stream_with_person(person.get_messages(), person.id, person.llm_config)
+        stream = self._llm.stream_with_person(self._context.prepare(person), person.id, person.llm_config)
         async with stream:
             async for event in stream:
                 if isinstance(event, TextDelta):
                     yield TurnText(person, event.text)
                 elif isinstance(event, CompletionEnd):
-                    message = person.says(event.completion.text)
+                    # An empty message would be refused by some providers in every later request of this person's.
+                    text = event.completion.text
+                    message = person.says(text) if text.strip() else None
                     ended = TurnEnds(number, person, message, event.completion)
                     self._turns.append(ended)
                     yield ended

@@ -2,6 +2,7 @@
 
 from dependency_injector import containers, providers
 
+from dipeo.application.context import ContextPreparation
 from dipeo.config import Settings
 from dipeo.container.adapters import adapter_builders, open_http_wire
 from dipeo.container.key_sources import build_keys
@@ -16,6 +17,7 @@ from dipeo.infrastructure.llm.drivers.pool import PooledModel
 from dipeo.infrastructure.llm.drivers.service import LLMInfraService
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 from dipeo.infrastructure.prompts.file_prompts import FilePrompts
+from dipeo.infrastructure.token_estimate import EstimatingTokenCounter
 
 # dependency-injector's Singleton is not thread-safe; every shared object is therefore a ThreadSafeSingleton.
 _Shared = providers.ThreadSafeSingleton
@@ -35,6 +37,7 @@ class Container(containers.DeclarativeContainer):
     ledger = _Shared(InMemoryLedger)
     aliases = _Shared(InMemoryAliases)
     prompts = _Shared(FilePrompts, settings.provided.base_dir)
+    counter = _Shared(EstimatingTokenCounter)
 
     # from a request to a provider
     open_wire = providers.Object(open_http_wire)
@@ -47,6 +50,7 @@ class Container(containers.DeclarativeContainer):
     # what applications see
     formatter = _Shared(MessageFormatter)
     system_prompts = _Shared(SystemPromptHandler, prompts=prompts)
+    context = _Shared(ContextPreparation, counter)
     service = _Shared(
         LLMInfraService,
         model,

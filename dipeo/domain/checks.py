@@ -48,10 +48,16 @@ def check_number(
         raise ValidationError(f"{field!r} must be {wanted}, not {value!r}.", field=field)
     # Integers are compared as they are: one too large for a float must not fail in another way than any other.
     if not minimum <= value <= maximum or (isinstance(value, float) and not math.isfinite(value)):
-        bounds = f"at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
+        bounds = _bounds(minimum, maximum)
         shown = repr(value) if isinstance(value, float) or abs(value) < _SHOWN_WHOLE else "one far beyond"
         raise ValidationError(f"{field!r} must be {bounds}, not {shown}.", field=field)
     return value
+
+
+def _bounds(minimum: float, maximum: float) -> str:
+    if minimum == -math.inf:
+        return "a finite number"
+    return f"at least {minimum}" if maximum == math.inf else f"from {minimum} to {maximum}"
 
 
 def check_json_object(field: str, value: object) -> Mapping[str, JsonValue]:
@@ -65,7 +71,10 @@ def check_json_object(field: str, value: object) -> Mapping[str, JsonValue]:
 def _check_json(field: str, value: object, *, levels_left: int) -> None:
     if levels_left == 0:
         raise ValidationError(f"{field!r} is nested more than 64 levels deep.", field=field)
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, int):
+        check_number(field, value, minimum=-(2**63), maximum=2**64 - 1)
         return
     if isinstance(value, str):
         check_text(field, value)

@@ -3,6 +3,7 @@
 from attrs import field, frozen
 
 from dipeo.domain.checks import check_identifier
+from dipeo.domain.sampling import ReasoningEffort
 from dipeo.domain.service import LLMService
 
 
@@ -38,7 +39,19 @@ class ModelCapabilities:
     takes_top_p: bool = True
     takes_stop: bool = True
     takes_seed: bool = False
-    takes_reasoning_effort: bool = False
+    efforts: frozenset[ReasoningEffort] = frozenset()
     takes_names: bool = False
+    knows_developer: bool = False
     accepts_open_end: bool = False
     max_temperature: float = 2.0
+
+    @property
+    def takes_reasoning_effort(self) -> bool:
+        """Whether the model can be told how hard to think."""
+        return bool(self.efforts)
+
+    def nearest_effort(self, effort: ReasoningEffort) -> ReasoningEffort | None:
+        """The level that the model takes and that is nearest, the higher of two; None where it takes none."""
+        rank = {level: place for place, level in enumerate(ReasoningEffort)}
+        wanted = rank[effort]
+        return min(self.efforts, key=lambda level: (abs(rank[level] - wanted), -rank[level]), default=None)

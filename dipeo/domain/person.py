@@ -10,6 +10,7 @@ from dipeo.domain.checks import check_identifier, check_json_object, check_text
 from dipeo.domain.conversation import Conversation
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject
+from dipeo.domain.memory import MemoryPolicy, RememberEverything, as_memory
 from dipeo.domain.message import Message
 from dipeo.domain.parts import Part
 from dipeo.domain.sampling import NO_SAMPLING, Sampling
@@ -68,12 +69,14 @@ class PersonLLMConfig:
 class Person:
     """One who takes part in a conversation. Holds no logic of any provider.
 
-    `id` is what messages carry; `name` is for people to read and defaults to the id.
+    `id` is what messages carry; `name` is for people to read and defaults to the id. `memory` says how much of what
+    they have seen is sent when they speak: a policy, or words such as `last 20 messages`.
     """
 
     id: str
     llm_config: PersonLLMConfig
     name: str = ""
+    memory: MemoryPolicy = field(default=RememberEverything(), converter=as_memory)
     conversation: Conversation = field(factory=Conversation, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -85,7 +88,7 @@ class Person:
         check_identifier("name", self.name)
 
     def get_messages(self) -> tuple[Message, ...]:
-        """What this person has seen of the conversation, oldest first."""
+        """What this person has seen of the conversation, oldest first, also what they have forgotten."""
         return self.conversation.visible_to(self.id)
 
     def says(self, content: str | tuple[Part, ...], *, to_person_id: str | None = None) -> Message:

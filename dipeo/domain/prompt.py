@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from dipeo.domain.checks import check_text
 from dipeo.domain.errors import ValidationError
+from dipeo.domain.memory import MemoryPolicy
 from dipeo.domain.sampling import NO_SAMPLING, Sampling
 from dipeo.domain.service import LLMService
 
@@ -31,6 +32,7 @@ class PromptFile:
     description: str | None = None
     model: str | None = None
     service: LLMService | None = None
+    memory: MemoryPolicy | None = None
     sampling: Sampling = NO_SAMPLING
     variables: Mapping[str, str | None] = field(factory=dict, converter=_as_defaults)
 

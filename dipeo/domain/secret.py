@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+from collections.abc import Iterator, Mapping
 from typing import Final, NoReturn
 from urllib.parse import quote
 
@@ -61,3 +62,27 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A Secret is not written anywhere: pass the key's id instead.")
+
+
+class SecretVariables(Mapping[str, str]):
+    """Variables some of which are keys: prints their names alone, and does not pickle."""
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = dict(variables)
+
+    def __getitem__(self, name: str) -> str:
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+    def __repr__(self) -> str:
+        return f"<SecretVariables {', '.join(sorted(self._variables))}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Secret variables are not written anywhere: read the environment again instead.")

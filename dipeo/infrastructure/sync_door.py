@@ -1,6 +1,8 @@
 """The one synchronous door: the same coroutines, on a loop in a background thread."""
 
 import asyncio
+import concurrent.futures
+import os
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -17,53 +19,90 @@ from dipeo.domain.stream import CompletionEvent, CompletionStream, TextDelta
 _T = TypeVar("_T")
 
 STOP_TIMEOUT_S: Final = 10.0
+_LAST_TURNS: Final = 3
 
 
 class BackgroundLoop:
-    """An event loop in a daemon thread. Any thread may `run()` coroutines on it and waits for the result."""
+    """An event loop in a daemon thread. Any thread may `run()` coroutines on it and waits for the result.
+
+    A forked process finds the thread gone and begins a new one with its first call.
+    """
+
+    _process_id: int
+    _lock: threading.Lock
+    _is_closing: bool
+    _loop: asyncio.AbstractEventLoop
+    _thread: threading.Thread
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="dipeo-loop", daemon=True)
-        self._thread.start()
+        self._begin()
 
     def run(self, coroutine: Coroutine[object, object, _T]) -> _T:
-        """The coroutine's result, or its exception. Raises `ServiceClosedError` when the loop has been stopped."""
-        if self._loop.is_closed() or not self._thread.is_alive():
-            coroutine.close()
-            raise ServiceClosedError("The service is closed: use it inside its 'with' block.")
-        if threading.current_thread() is self._thread:
-            coroutine.close()
-            raise ServiceClosedError("A call on the background loop must not wait for itself.")
-        has_ended = threading.Event()
-        future = asyncio.run_coroutine_threadsafe(_announced(coroutine, has_ended), self._loop)
+        """The coroutine's result, or its exception. Raises `ServiceClosedError` when the loop is or was closed."""
+        if self._process_id != os.getpid():
+            self._begin()
+        with self._lock:
+            if self._is_closing or threading.current_thread() is self._thread:
+                coroutine.close()
+                raise ServiceClosedError(
+                    "The service is closed: use it inside its 'with' block."
+                    if self._is_closing
+                    else "A call on the background loop must not wait for itself."
+                )
+            has_ended = threading.Event()
+            future = asyncio.run_coroutine_threadsafe(_announced(coroutine, has_ended), self._loop)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            if not self._is_closing:
+                raise
         except BaseException:
             # An interrupt of the waiting thread must not leave the call running, and billing, behind its back; and
             # what follows, such as closing a stream, must find it ended.
             future.cancel()
             has_ended.wait(STOP_TIMEOUT_S)
             raise
+        raise ServiceClosedError("The service was closed while the call was running.")
 
     def close(self) -> None:
         """Cancels what still runs and stops the thread. Closing twice does nothing."""
-        if not self._loop.is_closed() and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(STOP_TIMEOUT_S)
+        with self._lock:
+            if self._is_closing or self._process_id != os.getpid():
+                return
+            # From here on nobody can hand in a call, so that nothing is left that would never be answered.
+            self._is_closing = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_TIMEOUT_S)
+
+    def _begin(self) -> None:
+        self._process_id = os.getpid()
+        self._lock = threading.Lock()
+        self._is_closing = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="dipeo-loop", daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
-            pending = asyncio.all_tasks(self._loop)
-            for task in pending:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            # Ending a task may begin another, such as one that closes a connection.
+            while pending := asyncio.all_tasks(self._loop):
+                # A task that has not begun would be cancelled without its coroutine ever being entered, or closed.
+                self._loop.run_until_complete(asyncio.sleep(0))
+                for task in pending:
+                    task.cancel()
+                self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            # A connection that was just closed says so in the next turns of the loop: they must come before its end.
+            for _ in range(_LAST_TURNS):
+                self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
         finally:
             self._loop.close()
+
+    def __repr__(self) -> str:
+        return f"<BackgroundLoop {'closed' if self._is_closing else 'running'}>"
 
     def __enter__(self) -> Self:
         return self

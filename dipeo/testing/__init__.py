@@ -1,6 +1,6 @@
 """What tests put in dipeo's place: scripted models, in-memory ports, a manual clock, the provider simulator."""
 
-from dipeo.testing.fake_ports import FakeAliases, FakeKeys, FakeLedger, FakePrompts
+from dipeo.testing.fake_ports import FakeAliases, FakeKeys, FakeLedger, FakePrompts, FakeTokenCounter
 from dipeo.testing.manual_clock import ManualClock
 from dipeo.testing.scripted import ScriptedModel, ScriptedService
 from dipeo.testing.simulator import Fault, ProviderSimulator, Reply, SimulatedMessage, SimulatedRequest
@@ -10,6 +10,7 @@ __all__ = [
     "FakeKeys",
     "FakeLedger",
     "FakePrompts",
+    "FakeTokenCounter",
     "Fault",
     "ManualClock",
     "ProviderSimulator",

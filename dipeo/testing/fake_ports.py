@@ -10,6 +10,7 @@ from dipeo.domain.ports.aliases import AliasPort
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.prompts import PromptPort
+from dipeo.domain.ports.tokens import TokenCounterPort
 from dipeo.domain.prompt import PromptFile
 from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
@@ -44,6 +45,10 @@ class FakeLedger(LedgerPort):
     async def record(self, attempt: Attempt) -> None:
         if self._failure is not None:
             raise self._failure
+        for place, known in enumerate(self.recorded):
+            if (known.call_id, known.number) == (attempt.call_id, attempt.number):
+                self.recorded[place] = attempt
+                return
         self.recorded.append(attempt)
 
     async def attempts(self, *, call_id: str | None = None) -> Sequence[Attempt]:
@@ -85,3 +90,15 @@ class FakeAliases(AliasPort):
 
     def aliases(self) -> Mapping[str, ModelTarget]:
         return dict(self._aliases)
+
+
+class FakeTokenCounter(TokenCounterPort):
+    """Counts words; `counted` holds what it was asked, text and model."""
+
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, str | None]] = []
+
+    def count_tokens(self, text: str, *, model: str | None = None) -> int:
+        self.counted.append((text, model))
+        # Space alone is a word too: only an empty text takes no tokens.
+        return len(text.split()) or int(bool(text))

@@ -1,15 +1,21 @@
 """Every service answers through the whole stack, over real sockets."""
 
 import asyncio
+import json
+import os
+import pickle
 import threading
 import time
+from pathlib import Path
 
+import attrs
 import pytest
 
 import dipeo
 from dipeo import LLMService, Settings, errors
 from dipeo.domain.verdict import Verdict
-from dipeo.testing import Fault, ManualClock, ProviderSimulator, Reply
+from dipeo.infrastructure.sync_door import SyncLLMService
+from dipeo.testing import FakeLedger, Fault, ManualClock, ProviderSimulator, Reply, ScriptedModel
 from tests.end_to_end.conftest import KEY
 
 MODELS = {
@@ -29,6 +35,8 @@ each_service = pytest.mark.parametrize("service", list(LLMService), ids=str)
 each_dialect = pytest.mark.parametrize(
     "service", [LLMService.OPENAI, LLMService.ANTHROPIC, LLMService.GOOGLE, LLMService.OLLAMA], ids=str
 )
+# Newer Pythons warn of any fork beside a thread; that such a fork works is what the test shows.
+forks = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 
 @each_service
@@ -170,10 +178,12 @@ async def test_a_stream_that_stalls_meets_the_deadline(simulator: ProviderSimula
 async def test_leaving_a_stream_closes_its_connection(simulator: ProviderSimulator, settings: Settings) -> None:
     """A reader who has seen enough costs the provider nothing more, and the attempt counts as cancelled."""
     simulator.script("openai", Reply("one two three four five six", chunk_delay_s=0.05))
-    async with dipeo.connect(settings) as llm:
+    ledger = FakeLedger()
+    async with dipeo.connect(settings, ledger=ledger) as llm:
         async with llm.stream(HELLO, "gpt-5.4-mini") as stream:
             await anext(stream)
         await closed(simulator)
+    assert [attempt.verdict for attempt in ledger.recorded] == [Verdict.CANCELLED]
 
 
 async def test_cancelling_a_call_closes_its_connection(simulator: ProviderSimulator, settings: Settings) -> None:
@@ -219,8 +229,6 @@ async def test_the_synchronous_door_may_be_used_on_the_loop_itself(
 
 async def test_parts_can_be_put_in_place_and_unknown_ones_are_refused(settings: Settings) -> None:
     """`connect()` takes replacements for its parts by name, and names the parts where a name is wrong."""
-    from dipeo.testing import FakeLedger, ScriptedModel
-
     ledger = FakeLedger()
     async with dipeo.connect(settings, pool=ScriptedModel("From the script."), ledger=ledger) as llm:
         assert (await llm.complete(HELLO, "gpt-5.4-mini")).text == "From the script."
@@ -237,7 +245,150 @@ async def test_no_error_shows_the_key(simulator: ProviderSimulator, settings: Se
         async with dipeo.connect(settings) as llm:
             with pytest.raises(errors.DipeoError) as caught:
                 await llm.complete(HELLO, "gpt-5.4-mini", max_attempts=1)
-        assert KEY not in f"{caught.value} {caught.value!r} {caught.value.to_dict()} {caught.value.__cause__}"
+            assert KEY not in everything_in(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n\r\n", b""])
+async def test_broken_http_shows_no_key_either(body: bytes) -> None:
+    """The exceptions of the HTTP library quote headers; none of them stays in the chain of ours."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    settings = Settings(base_urls={"openai": base_url}, environ={"OPENAI_API_KEY": KEY})
+    async with server, dipeo.connect(settings) as llm:
+        for call in (llm.complete(HELLO, "gpt-5.4-mini"), llm.stream(HELLO, "gpt-5.4-mini").collect()):
+            with pytest.raises(errors.DipeoError) as caught:
+                await call
+            assert KEY not in everything_in(caught.value)
+
+
+def everything_in(error: BaseException | None) -> str:
+    """All texts of an error and of the errors behind it."""
+    if error is None:
+        return ""
+    facts = error.to_dict() if isinstance(error, errors.DipeoError) else vars(error)
+    behind = everything_in(error.__cause__) + everything_in(error.__context__)
+    return f"{error} {error!r} {error.args!r} {facts} {behind}"
+
+
+async def test_settings_and_keys_are_not_written_anywhere(settings: Settings) -> None:
+    """Settings show and pickle no key."""
+    assert KEY not in repr(settings) + str(attrs.asdict(settings))
+    with pytest.raises(TypeError):
+        pickle.dumps(settings)
+
+
+def test_closing_the_synchronous_door_leaves_nobody_waiting() -> None:
+    """Threads whose calls run when the door closes get their answer or are told; none waits for ever."""
+    with ProviderSimulator(seed=3) as simulator:
+        settings = Settings(base_urls=simulator.base_urls, environ={"OPENAI_API_KEY": KEY})
+        outcomes: list[object] = []
+
+        def work(llm: SyncLLMService) -> None:
+            try:
+                while True:
+                    llm.complete(HELLO, "gpt-5.4-mini")
+            except errors.DipeoUsageError as told:
+                outcomes.append(told)
+
+        for _ in range(5):
+            with dipeo.connect_sync(settings) as llm:
+                threads = [threading.Thread(target=work, args=(llm,), daemon=True) for _ in range(6)]
+                for thread in threads:
+                    thread.start()
+                time.sleep(0.03)
+            for thread in threads:
+                thread.join(5)
+            assert not any(thread.is_alive() for thread in threads)
+        assert len(outcomes) == 30
+
+
+@forks
+def test_the_synchronous_door_opens_again_in_a_forked_process() -> None:
+    """A worker that inherits the door from its parent can use it: it begins a loop of its own."""
+    with ProviderSimulator(seed=3) as simulator:
+        settings = Settings(base_urls=simulator.base_urls, environ={"OPENAI_API_KEY": KEY})
+        with dipeo.connect_sync(settings) as llm:
+            assert llm.complete(HELLO, "gpt-5.4-mini").text
+            child = os.fork()
+            if child == 0:
+                try:
+                    os._exit(0 if llm.complete(HELLO, "gpt-5.4-mini").text else 1)
+                finally:
+                    os._exit(2)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert llm.complete(HELLO, "gpt-5.4-mini").text
+
+
+async def test_instructions_are_sent_in_a_role_the_model_knows(
+    simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """`developer` becomes `system` where the model does not know it, and the adaptation is recorded."""
+    messages = [{"role": "developer", "content": "Be brief."}, *HELLO]
+    async with dipeo.connect(settings) as llm:
+        for model in ("gpt-5.4-mini", "gpt-3.5-turbo", "mistral-large-latest", "deepseek-chat"):
+            completion = await llm.complete(messages, model)
+            role = simulator.requests[-1].messages[0].role
+            assert (role, len(completion.adaptations)) == (("developer", 0) if "5.4" in model else ("system", 1))
+
+
+async def test_a_key_that_vanishes_during_a_call_does_not_cost_the_answer(
+    simulator: ProviderSimulator, settings: Settings, tmp_path: Path
+) -> None:
+    """The source of the key breaks after the request was sent: the answer comes back, with the key it was paid with."""
+    file = tmp_path / "keys.toml"
+    file.write_text(f'[keys]\nmine = "{KEY}"\n')
+    file.chmod(0o600)
+    simulator.script("openai", Reply("Here you are.", delay_s=0.1))
+    here = Settings(base_urls=simulator.base_urls, key_file=file)
+    async with dipeo.connect(here) as llm:
+        call = asyncio.ensure_future(llm.complete(HELLO, "gpt-5.4-mini", api_key_id="mine"))
+        while not simulator.requests:
+            await asyncio.sleep(0.01)
+        file.unlink()
+        completion = await call
+    assert completion.text == "Here you are."
+    assert completion.attempts[0].key_fingerprint
+
+
+async def test_a_choice_that_failed_is_no_answer(simulator: ProviderSimulator, settings: Settings) -> None:
+    """OpenRouter reports a failure within a choice of a good reply; it is an error, and tried again."""
+    failed = {
+        "choices": [{"finish_reason": "error", "message": {"content": ""}, "error": {"message": "upstream died"}}]
+    }
+    simulator.script("openrouter", Fault.garbage(json.dumps(failed).encode()), Reply("Now."))
+    async with dipeo.connect(settings, clock=ManualClock()) as llm:
+        completion = await llm.complete(HELLO, "anthropic/claude-sonnet-5.5")
+    assert completion.text == "Now."
+    assert len(completion.attempts) == 2
+
+
+@each_dialect
+async def test_a_stream_answered_with_one_json_text_is_sorted_by_it(
+    service: LLMService, simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """An error object with status 200 in place of a stream is the error that it says it is."""
+    refusal = {
+        "error": {"message": "slow down", "code": 429, "type": "rate_limit_error", "status": "RESOURCE_EXHAUSTED"}
+    }
+    simulator.script(service.value, Fault.garbage(json.dumps(refusal).encode()))
+    async with dipeo.connect(settings) as llm:
+        with pytest.raises(errors.RateLimitError):
+            await llm.stream(HELLO, MODELS[service], service=service, max_attempts=1).collect()
+
+
+async def test_what_was_brought_along_is_not_closed(settings: Settings) -> None:
+    """A pool that the caller passes in is the caller's to close."""
+    shared = ScriptedModel("One.", "Two.")
+    for expected in ("One.", "Two."):
+        async with dipeo.connect(settings, pool=shared) as llm:
+            assert (await llm.complete(HELLO, "gpt-5.4-mini")).text == expected
 
 
 async def collect_into(pieces: list[str], stream: dipeo.CompletionStream) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -66,16 +66,13 @@ class CommandLine:
         process = self.start(*arguments)
         return self.finish(process, stdin.encode() if isinstance(stdin, str) else stdin)
 
-    def run_all(self, *argument_lists: Sequence[str]) -> list[Finished]:
-        """Runs several at once, without input, each to its end."""
-        processes = [self.start(*arguments) for arguments in argument_lists]
-        return [self.finish(process, b"") for process in processes]
-
-    def run_here(self, *arguments: str) -> Finished:
-        """Runs in this process, which takes less time; for what ends before anything is sent."""
+    def run_here(self, *arguments: str, stdin: str = "") -> Finished:
+        """Runs in this process, which takes less time; for what needs no terminal, no signal and no pipe."""
         hidden: dict[str, str | None] = dict.fromkeys(os.environ)
         with chdir(self.cwd):
-            result = CliRunner().invoke(app, arguments, env={**hidden, **self.variables}, catch_exceptions=False)
+            result = CliRunner().invoke(
+                app, arguments, input=stdin, env={**hidden, **self.variables}, catch_exceptions=False, prog_name="dipeo"
+            )
         finished = Finished(code=result.exit_code, out=result.stdout, err=result.stderr)
         finished.check_clean()
         return finished

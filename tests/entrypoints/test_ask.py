@@ -28,7 +28,7 @@ def test_json_says_all_there_is_to_say(cli: CommandLine, simulator: ProviderSimu
     """With --json there is one object: the answer, its costs and its attempts."""
     simulator.script("openai", Reply("Good.\x1b[31m", input_tokens=12, output_tokens=3))
     arguments = ("--seed", "7", "--stop", "END", "--stop", "FIN", "--max-tokens", "50", "--json")
-    done = cli.given(DIPEO_MODEL="openai").run("ask", "-", *arguments, stdin="Gr\u00fc\u00df Gott")
+    done = cli.given(DIPEO_MODEL="openai").run_here("ask", "-", *arguments, stdin="Gr\u00fc\u00df Gott")
     assert done.code == 0
     answer = done.json
     assert (answer["text"], answer["model"], answer["service"]) == ("Good.\x1b[31m", "gpt-5.4-mini", "openai")
@@ -40,7 +40,7 @@ def test_json_says_all_there_is_to_say(cli: CommandLine, simulator: ProviderSimu
 
 def test_embedded_simulator_says_that_it_simulates(offline: CommandLine) -> None:
     """Without any key --on simulator answers, and says who does; a prompt file gives the instructions."""
-    done = offline.run("ask", "Hi", "-m", "gemini", "--on", "simulator", "--system-file", "ada.md", "--no-stream")
+    done = offline.run_here("ask", "Hi", "-m", "gemini", "--on", "simulator", "--system-file", "ada.md", "--no-stream")
     assert done.code == 0
     assert "Ada Lovelace" in done.out
     assert "Simulated: answers come from the embedded provider simulator" in done.err
@@ -72,11 +72,11 @@ def test_bad_input_has_a_message_and_a_code(cli: CommandLine) -> None:
 
 def test_keys_that_are_missing_or_malformed(offline: CommandLine) -> None:
     """A key that is not there, or that ends in a line break, is a matter of configuration and is named."""
-    missing = offline.run("ask", "Hi", "-m", "claude")
+    missing = offline.run_here("ask", "Hi", "-m", "claude")
     assert missing.code == 3
     assert "ANTHROPIC_API_KEY" in missing.err
     assert "--on simulator" in missing.err
-    malformed = offline.given(OPENAI_API_KEY=f"{CANARY}\n").run("ask", "Hi", "-m", "openai", "--json")
+    malformed = offline.given(OPENAI_API_KEY=f"{CANARY}\n").run_here("ask", "Hi", "-m", "openai", "--json")
     assert (malformed.code, malformed.json["error"]["type"]) == (3, "MalformedAPIKeyError")
 
 
@@ -93,7 +93,7 @@ def test_failures_of_the_provider(cli: CommandLine, simulator: ProviderSimulator
         simulator.script(service, fault)
     keyed = cli.given(XAI_API_KEY=CANARY, GROQ_API_KEY=CANARY)
     options = ("-m", "some-model", "--timeout", "2")
-    runs = keyed.run_all(*(("ask", "Hi", *options, "--service", service) for service, _, _ in cases))
+    runs = [keyed.run_here("ask", "Hi", *options, "--service", service) for service, _, _ in cases]
     assert {service: done.code for (service, _, _), done in zip(cases, runs, strict=True)} == {
         service: code for service, _, code in cases
     }
@@ -105,7 +105,8 @@ def test_rate_limit_in_words_and_as_json(cli: CommandLine, simulator: ProviderSi
     limit = Fault(status=429, headers={"retry-after": "7"})
     simulator.script("openai", limit)
     simulator.script("anthropic", limit)
-    words, as_json = cli.run_all(("ask", "Hi", "-m", "openai"), ("ask", "Hi", "-m", "claude", "--json"))
+    words = cli.run_here("ask", "Hi", "-m", "openai")
+    as_json = cli.run_here("ask", "Hi", "-m", "claude", "--json")
     assert (words.code, as_json.code) == (5, 5)
     assert "The provider asks to wait 7 s." in words.err
     error = as_json.json["error"]

@@ -33,7 +33,7 @@ def test_personas_that_ship_talk_without_keys(offline: CommandLine) -> None:
 def test_json_lines(cli: CommandLine, simulator: ProviderSimulator) -> None:
     """With --json every turn is an object, and so is the summary at the end; markup in a name is only text."""
     simulator.script("openai", Reply("First.", input_tokens=10, output_tokens=2))
-    done = cli.run("converse", "ada.md", "odd.md", "--topic", "Rain", "--turns", "2", "--json")
+    done = cli.run_here("converse", "ada.md", "odd.md", "--topic", "Rain", "--turns", "2", "--json")
     assert done.code == 0
     first, second, summary = done.json_lines
     assert (first["event"], first["number"], first["person_id"], first["text"]) == ("turn", 1, "ada", "First.")
@@ -41,14 +41,14 @@ def test_json_lines(cli: CommandLine, simulator: ProviderSimulator) -> None:
     assert second["name"] == "[red]Odd[/red]"
     assert summary["event"] == "summary"
     assert [person["turns"] for person in summary["persons"]] == [1, 1]
-    words = cli.run("converse", "odd.md", "--topic", "Rain", "--turns", "1")
+    words = cli.run_here("converse", "odd.md", "--topic", "Rain", "--turns", "1")
     assert words.out.count("[red]Odd[/red]") == 2
 
 
 def test_auto_says_who_is_live(offline: CommandLine, simulator: ProviderSimulator) -> None:
     """A service whose key is found answers for real; the others are simulated, and said to be."""
     cli = offline.given(OPENAI_API_KEY="sk-canary-real", DIPEO_OPENAI_BASE_URL=simulator.base_urls["openai"])
-    done = cli.run("converse", "ada.md", "boole.md", "--topic", "Rain", "--turns", "2", "--on", "auto")
+    done = cli.run_here("converse", "ada.md", "boole.md", "--topic", "Rain", "--turns", "2", "--on", "auto")
     assert done.code == 0
     assert done.out.startswith("Live: openai. Simulated: anthropic")
     rows = [line.split() for line in done.out.splitlines() if line.rstrip().endswith(" ms")]
@@ -71,16 +71,18 @@ def test_what_was_said_is_saved_when_a_turn_fails(cli: CommandLine, simulator: P
     """A failure half-way loses nothing, and the conversation goes on from the file with whoever is next."""
     simulator.script("openai", Reply("Said."))
     simulator.script("anthropic", Fault(status=429))
-    failed = cli.run("converse", "ada.md", "boole.md", "--topic", "Rain", "--save", "talk.json")
+    failed = cli.run_here("converse", "ada.md", "boole.md", "--topic", "Rain", "--save", "talk.json")
     assert failed.code == 5
     assert "Said." in failed.out
     talk = cli.cwd / "talk.json"
     assert _spoken(talk) == [("moderator", "Rain"), ("ada", "Said.")]
-    assert cli.run("converse", "ada.md", "--topic", "Sun", "--save", "talk.json").code == 2
+    assert cli.run_here("converse", "ada.md", "--topic", "Sun", "--save", "talk.json").code == 2
     arguments = ("--load", "talk.json", "--save", "talk.json", "--turns", "1")
-    assert cli.run("converse", "ada.md", "boole.md", *arguments).code == 0
+    assert cli.run_here("converse", "ada.md", "boole.md", *arguments).code == 0
     assert [speaker for speaker, _ in _spoken(talk)] == ["moderator", "ada", "boole"]
-    assert cli.run("converse", "ada.md", "--topic", "Sun", "--turns", "1", "--save", "talk.json", "--force").code == 0
+    assert (
+        cli.run_here("converse", "ada.md", "--topic", "Sun", "--turns", "1", "--save", "talk.json", "--force").code == 0
+    )
     assert [speaker for speaker, _ in _spoken(talk)] == ["moderator", "ada"]
 
 

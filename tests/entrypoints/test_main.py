@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
@@ -14,15 +15,37 @@ from dipeo.domain import errors
 from dipeo.entrypoints.cli.failures import ExitCode, exit_code_of, failures_reported
 from dipeo.entrypoints.cli.main import app
 from dipeo.entrypoints.cli.output import printable
+from tests.docs.page import DOCS, Page, rows
+
+_COMMANDS: Any = typer.main.get_command(app)
+_IN_ORDER = ["ask", "chat", "converse", "persons", "conversation", "models", "doctor", "simulate"]
+_SUBCOMMANDS = [(group, name) for group in ("persons", "conversation") for name in _COMMANDS.commands[group].commands]
 
 
-@pytest.mark.parametrize("arguments", [(), ("ask",), ("chat",), ("converse",), ("doctor",), ("simulate",)])
+@pytest.mark.parametrize("arguments", [(), *((name,) for name in _IN_ORDER), *_SUBCOMMANDS])
 def test_every_command_has_help(arguments: tuple[str, ...]) -> None:
     """--help works everywhere; the first page has the exit codes."""
     result = CliRunner().invoke(app, [*arguments, "--help"])
     assert result.exit_code == 0
     assert "Usage:" in result.output
     assert arguments or "130 interrupted" in " ".join(result.output.split())
+
+
+def test_commands_are_listed_in_order() -> None:
+    """The commands that talk come first, then those that look, then those that are for setting up."""
+    page = CliRunner().invoke(app, ["--help"]).output.partition("Commands")[2]
+    listed = [line.split()[1] for line in page.splitlines() if len(line.split()) > 1]
+    assert [word for word in listed if word in _IN_ORDER] == _IN_ORDER
+
+
+@pytest.mark.parametrize(("group", "name"), _SUBCOMMANDS)
+def test_every_option_of_a_subcommand_is_described(group: str, name: str) -> None:
+    """The reference has a section for each command of a group, whose table has each of its options, and no other."""
+    section = Page(DOCS / "reference" / "cli.md").section(f"dipeo {group} {name}")
+    documented = {word.strip(" `") for row in rows(section) for word in row[0].split(",")}
+    parameters = _COMMANDS.commands[group].commands[name].params
+    options = {option for parameter in parameters for option in parameter.opts if option.startswith("-")}
+    assert {word for word in documented if word.startswith("-")} == options
 
 
 def test_usage_errors_and_version() -> None:
@@ -36,8 +59,14 @@ def test_usage_errors_and_version() -> None:
 
 def test_help_loads_neither_http_nor_an_sdk() -> None:
     """What a command needs is imported when it runs."""
-    heavy = ("aiohttp", "openai", "anthropic", "google.genai", "ollama", "dependency_injector", "pydantic")
-    code = f"import sys, dipeo.entrypoints.cli.main; print([name for name in {heavy} if name in sys.modules])"
+    heavy = ("aiohttp", "openai", "anthropic", "google.genai", "ollama", "dependency_injector", "pydantic", "yaml")
+    code = f"""
+import sys
+from typer.testing import CliRunner
+from dipeo.entrypoints.cli.main import app
+assert CliRunner().invoke(app, ["--help"]).exit_code == 0
+print([name for name in {heavy} if name in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

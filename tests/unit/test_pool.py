@@ -1,7 +1,10 @@
 """The pool lends one adapter per endpoint and event loop, and closes it after its last use."""
 
 import asyncio
+import contextlib
 import gc
+import os
+import sys
 import threading
 from collections.abc import AsyncGenerator
 
@@ -10,7 +13,9 @@ import pytest
 from dipeo.domain.completion import ChatMessage, Completion, CompletionRequest, FinishReason, Role
 from dipeo.domain.errors import LLMServiceError, MissingAPIKeyError, ServiceClosedError
 from dipeo.domain.parts import TextPart
+from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.llm import ChatModelPort
+from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
@@ -46,6 +51,19 @@ class GatedAdapter(ChatModelPort):
 
     async def aclose(self) -> None:
         self.closed += 1
+
+
+class RotatingKeys(APIKeyPort):
+    """One key for all, which can be replaced."""
+
+    def __init__(self, value: str) -> None:
+        self.secret = Secret(value)
+
+    def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
+        return self.secret
+
+    def where(self, service: LLMService, api_key_id: str | None = None) -> str:
+        return "the one key"
 
 
 class Workshop:
@@ -210,13 +228,169 @@ async def test_closing_the_pool_waits_for_the_last_lease() -> None:
     workshop.made[0].gate.clear()
     stream = pool.stream(request())
     assert await anext(stream) == TextDelta("Hello.")
-    await pool.aclose()
+    closing = asyncio.ensure_future(pool.aclose())
+    await asyncio.sleep(0.01)
     assert workshop.made[0].closed == 0
     workshop.made[0].gate.set()
     assert isinstance(await anext(stream), CompletionEnd)
     await stream.aclose()
-    await asyncio.sleep(0)
+    await closing
     assert workshop.made[0].closed == 1
+
+
+async def test_closing_the_pool_does_not_wait_for_ever() -> None:
+    """A loan that does not end is cut off after the grace, so that nothing stays open."""
+    workshop = Workshop()
+    directory = EndpointDirectory(BASE_URLS, FakeKeys())
+    pool = PooledModel(workshop.create, directory, ManualClock(), close_grace_s=0.01)
+    await pool.complete(request())
+    workshop.made[0].gate.clear()
+    stream = pool.stream(request())
+    assert await anext(stream) == TextDelta("Hello.")
+    await pool.aclose()
+    assert workshop.made[0].closed == 1
+    await stream.aclose()
+    assert workshop.made[0].closed == 1
+
+
+async def test_closing_during_a_creation_tells_those_who_wait() -> None:
+    """Who waits for an adapter when the pool closes is told that it is closed, and nothing is left of the creation."""
+    workshop = Workshop()
+    workshop.gate.clear()
+    pool = pool_over(workshop)
+    caller = asyncio.ensure_future(pool.complete(request()))
+    await asyncio.sleep(0)
+    await pool.aclose()
+    with pytest.raises(ServiceClosedError):
+        await caller
+    assert workshop.made == []
+
+
+async def test_an_adapter_that_is_made_although_its_creation_was_given_up_is_closed() -> None:
+    """A creation that cannot be cancelled ends with an adapter that is closed at once."""
+    made: list[GatedAdapter] = []
+    begun = asyncio.Event()
+
+    async def stubborn(endpoint: Endpoint) -> GatedAdapter:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        made.append(GatedAdapter())
+        return made[-1]
+
+    pool = PooledModel(stubborn, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+    caller = asyncio.ensure_future(pool.complete(request()))
+    await begun.wait()
+    await pool.aclose()
+    with pytest.raises(ServiceClosedError):
+        await caller
+    assert [adapter.closed for adapter in made] == [1]
+
+
+async def test_a_caller_who_comes_when_a_creation_is_given_up_begins_anew() -> None:
+    """The last waiter leaves and another comes in the same moment: the newcomer is answered."""
+    workshop = Workshop()
+    workshop.gate.clear()
+    pool = pool_over(workshop)
+    first = asyncio.ensure_future(pool.complete(request()))
+    await asyncio.sleep(0)
+    first.cancel()
+    second = asyncio.ensure_future(pool.complete(request()))
+    await asyncio.sleep(0)
+    workshop.gate.set()
+    assert (await second).text == "Hello."
+    await pool.aclose()
+
+
+async def test_a_replaced_key_drains() -> None:
+    """With a new key new calls use a new adapter at once; the old one is closed after its last call."""
+    keys = RotatingKeys("sk-old")
+    workshop = Workshop()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, keys), ManualClock())
+    await pool.complete(request())
+    workshop.made[0].gate.clear()
+    running = asyncio.ensure_future(pool.complete(request()))
+    await asyncio.sleep(0)
+    keys.secret = Secret("sk-new")
+    await pool.complete(request())
+    assert [adapter.closed for adapter in workshop.made] == [0, 0]
+    workshop.made[0].gate.set()
+    await running
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [1, 0]
+    await pool.aclose()
+
+
+async def test_the_pool_is_bounded() -> None:
+    """With more endpoints than places the longest unused adapter gives way, and is closed once."""
+    workshop = Workshop()
+    directory = EndpointDirectory(BASE_URLS, FakeKeys())
+    pool = PooledModel(workshop.create, directory, ManualClock(), max_adapters=3)
+    for number in range(10):
+        await pool.complete(request(base_url=f"https://host-{number}.invalid"))
+        await asyncio.sleep(0)
+        assert repr(pool) == f"<PooledModel {min(number + 1, 3)} adapters on 1 event loops>"
+    assert [adapter.closed for adapter in workshop.made] == [1] * 7 + [0] * 3
+    await pool.aclose()
+
+
+async def test_a_long_call_does_not_keep_idle_adapters() -> None:
+    """An adapter in use does not stand before others whose hour is over."""
+    workshop, clock = Workshop(), ManualClock()
+    pool = pool_over(workshop, clock)
+    await pool.complete(request())
+    await pool.complete(request(LLMService.ANTHROPIC))
+    workshop.made[0].gate.clear()
+    long = asyncio.ensure_future(pool.complete(request()))
+    await asyncio.sleep(0)
+    clock.advance(3 * 3600)
+    await pool.complete(request(base_url="https://c.invalid"))
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [0, 1, 0]
+    workshop.made[0].gate.set()
+    await long
+    await pool.aclose()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_eager_tasks_are_no_trouble() -> None:
+    """Under a loop that begins tasks at once, a creation that never waits is found and forgotten all the same."""
+
+    async def at_once(endpoint: Endpoint) -> GatedAdapter:
+        return GatedAdapter()
+
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined, unused-ignore]
+    pool = PooledModel(at_once, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+    answers = await asyncio.gather(*(pool.complete(request()) for _ in range(3)))
+    assert [answer.text for answer in answers] == ["Hello."] * 3
+    await pool.aclose()
+
+
+# Newer Pythons warn of any fork beside a thread; that such a fork works is what the test shows.
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_forked_process_begins_with_nothing() -> None:
+    """A child makes an adapter of its own and touches none of its parent's."""
+    made: list[int] = []
+
+    async def create(endpoint: Endpoint) -> GatedAdapter:
+        made.append(os.getpid())
+        return GatedAdapter()
+
+    pool = PooledModel(create, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+
+    async def call() -> None:
+        await pool.complete(request())
+
+    asyncio.run(call())
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(call())
+            os._exit(0 if made[-1] == os.getpid() and len(made) == 2 else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(made) == 1
 
 
 async def test_a_closed_pool_refuses_calls() -> None:

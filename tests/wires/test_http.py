@@ -155,13 +155,15 @@ async def test_an_untrusted_certificate_is_a_setting_to_mend() -> None:
         await secure.aclose()
 
 
-async def test_a_stream_gives_events_as_they_arrive_and_its_connection_back() -> None:
-    """Events are seen before the stream ends; afterwards the connection serves the next request."""
+async def test_a_stream_gives_events_as_they_arrive_and_leaves_no_connection_behind() -> None:
+    """Events are seen before the stream ends; without TLS each stream has a connection of its own, and closes it."""
     connections: set[object] = set()
+    request_headers: list[str | None] = []
     gate = asyncio.Event()
 
     async def stream(request: web.Request) -> web.StreamResponse:
         connections.add(request.transport)
+        request_headers.append(request.headers.get("Connection"))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b'data: {"n": 1}\n\n')
@@ -177,7 +179,8 @@ async def test_a_stream_gives_events_as_they_arrive_and_its_connection_back() ->
             gate.set()
             assert [event async for event in events] == ["[DONE]"]
             await upstream.aclose()
-    assert len(connections) == 1
+        assert request_headers == ["close", "close"]
+    assert len(connections) == 2
 
 
 async def test_leaving_a_stream_closes_its_connection() -> None:

@@ -6,5 +6,15 @@ from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
 from dipeo.domain.ports.prompts import PromptPort
+from dipeo.domain.ports.tokens import TokenCounterPort
 
-__all__ = ["APIKeyPort", "AliasPort", "ChatModelPort", "ClockPort", "LLMServicePort", "LedgerPort", "PromptPort"]
+__all__ = [
+    "APIKeyPort",
+    "AliasPort",
+    "ChatModelPort",
+    "ClockPort",
+    "LLMServicePort",
+    "LedgerPort",
+    "PromptPort",
+    "TokenCounterPort",
+]

@@ -11,7 +11,10 @@ class LedgerPort(Protocol):
     """Remembers every attempt: the successful, the failed, and the cancelled."""
 
     async def record(self, attempt: Attempt) -> None:
-        """Writes down one attempt. Must not lose it once it has returned."""
+        """Writes down one attempt. Must not lose it once it has returned.
+
+        The same attempt (of one call id and number) written again takes the place of the first.
+        """
         ...
 
     async def attempts(self, *, call_id: str | None = None) -> Sequence[Attempt]:

@@ -1,1 +1,1 @@
-"""The command line: `dipeo ask`, `chat`, `converse`, `doctor` and `simulate`."""
+"""The command line: `dipeo ask`, `chat`, `converse`, `persons`, `conversation`, `models`, `doctor` and `simulate`."""

@@ -13,8 +13,9 @@ from dipeo.domain.errors import PromptRefusedError, ValidationError
 from dipeo.domain.stream import TextDelta
 from dipeo.entrypoints.cli import ask_options as given
 from dipeo.entrypoints.cli.completion_facts import completion_as_dict, remarks_on
+from dipeo.entrypoints.cli.explanation import explain, request_of, show_explanations
 from dipeo.entrypoints.cli.failures import failures_reported
-from dipeo.entrypoints.cli.options import BaseDirOption, JsonOption, OnOption
+from dipeo.entrypoints.cli.options import BaseDirOption, ExplainOption, JsonOption, OnOption
 from dipeo.entrypoints.cli.output import warn, write, write_json
 from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on
 
@@ -38,6 +39,7 @@ def ask(
     base_url: given.BaseUrl = None,
     strict: given.Strict = False,
     no_stream: given.NoStream = False,
+    is_explained: ExplainOption = False,
     on: OnOption = On.LIVE,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +58,8 @@ def ask(
     with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir, api_key_id=api_key_id) as backend:
         if base_url is not None and on is not On.LIVE:
             raise ValidationError("--base-url names who answers: it goes with --on live alone.", field="--base-url")
-        _run(backend, question, as_json=as_json, is_streamed=not (no_stream or as_json))
+        answer = _explain if is_explained else _run
+        answer(backend, question, as_json=as_json, is_streamed=not (no_stream or as_json))
 
 
 @frozen(kw_only=True)
@@ -85,6 +88,15 @@ def _run(backend: Backend, question: _Question, *, as_json: bool, is_streamed: b
         write(f"{completion.text}\n")
     for remark in remarks_on(completion):
         warn(remark, label="Note")
+
+
+def _explain(backend: Backend, question: _Question, *, as_json: bool, is_streamed: bool) -> None:
+    messages = _messages(backend, question)
+    key_id, service, options = question.api_key_id, question.service, question.options
+    request = request_of(
+        backend, lambda llm: llm.complete(messages, question.model, api_key_id=key_id, service=service, **options)
+    )
+    show_explanations(backend, [explain(backend, request, is_stream=is_streamed)], as_json=as_json)
 
 
 async def _answer(

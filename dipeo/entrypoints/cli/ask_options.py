@@ -5,15 +5,27 @@ from typing import Annotated, TypeAlias
 import typer
 
 from dipeo.domain.sampling import ReasoningEffort
+from dipeo.entrypoints.cli.shell_completion import complete_model, complete_person_file, complete_service
 
 Model: TypeAlias = Annotated[
-    str, typer.Option("--model", "-m", envvar="DIPEO_MODEL", help="A model's name, or an alias.")
+    str,
+    typer.Option(
+        "--model", "-m", envvar="DIPEO_MODEL", help="A model's name, or an alias.", autocompletion=complete_model
+    ),
 ]
-Service: TypeAlias = Annotated[str | None, typer.Option("--service", help="Who runs the model (default: by its name).")]
+Service: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--service", help="Who runs the model (default: by its name).", autocompletion=complete_service),
+]
 System: TypeAlias = Annotated[str | None, typer.Option("--system", help="Instructions to the model.")]
 SystemFile: TypeAlias = Annotated[
     str | None,
-    typer.Option("--system-file", metavar="FILE", help="A prompt file with instructions, below the base directory."),
+    typer.Option(
+        "--system-file",
+        metavar="FILE",
+        help="A prompt file with instructions, below the base directory.",
+        autocompletion=complete_person_file,
+    ),
 ]
 Temperature: TypeAlias = Annotated[float | None, typer.Option("--temperature", help="0 to 2.")]
 TopP: TypeAlias = Annotated[float | None, typer.Option("--top-p", help="0 to 1.")]

@@ -13,10 +13,20 @@ from dipeo.domain.errors import DipeoError, ValidationError
 from dipeo.domain.message import Message
 from dipeo.entrypoints.cli.completion_facts import remarks_on
 from dipeo.entrypoints.cli.conversation_files import check_target, load_or_begin, save, saved_at_the_end
+from dipeo.entrypoints.cli.explanation import explain, request_of_person, show_explanations
 from dipeo.entrypoints.cli.failures import failures_reported, report
-from dipeo.entrypoints.cli.options import BaseDirOption, ForceOption, LoadOption, OnOption, SaveOption
+from dipeo.entrypoints.cli.options import (
+    BaseDirOption,
+    ExplainOption,
+    ForceOption,
+    JsonOption,
+    LoadOption,
+    OnOption,
+    SaveOption,
+)
 from dipeo.entrypoints.cli.output import printable, warn, write
 from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on, check_reachable
+from dipeo.entrypoints.cli.shell_completion import complete_person_file
 
 if TYPE_CHECKING:
     from dipeo.application.dialogue import Dialogue
@@ -27,21 +37,36 @@ _HELP: Final = "/save FILE writes the conversation, /quit or Ctrl-D ends it, Ctr
 
 def chat(
     *,
-    person_file: Annotated[str, typer.Option("--person", "-p", metavar="FILE", help="The persona's prompt file.")],
+    person_file: Annotated[
+        str,
+        typer.Option(
+            "--person", "-p", metavar="FILE", help="The persona's prompt file.", autocompletion=complete_person_file
+        ),
+    ],
     base_dir: BaseDirOption = None,
     save_file: SaveOption = None,
     load: LoadOption = None,
     force: ForceOption = False,
     human_id: Annotated[str, typer.Option("--as", metavar="NAME", help="Your id in the conversation.")] = "you",
+    is_explained: ExplainOption = False,
     on: OnOption = On.LIVE,
+    as_json: JsonOption = False,
 ) -> None:
-    """Talk with one persona. Lines can also be piped in: each is a turn."""
+    """Talk with one persona. Lines can also be piped in: each is a turn.
+
+    --explain takes the first line alone, and --json goes with it.
+    """
     from dipeo.facade import load_person
 
-    with failures_reported(), backend_on(on, base_dir=base_dir) as backend:
+    with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir) as backend:
+        if as_json and not is_explained:
+            raise ValidationError("A chat is no JSON: --json goes with --explain alone.", field="--json")
         person = load_person(person_file, base_dir=backend.settings.base_dir, conversation=load_or_begin(load))
         if person.id == check_identifier("--as", human_id):
             raise ValidationError(f"{human_id!r} is the persona's id too.", field="--as")
+        if is_explained:
+            _Chat(person, human_id, own_files=[]).explain(backend, as_json=as_json)
+            return
         services = check_reachable(backend, [person])
         opening = backend.opening(services.values())
         if opening:
@@ -71,12 +96,26 @@ class _Chat:
             connections = AsyncExitStack()
             llm = runner.run(connections.enter_async_context(connect(backend.settings, keys=backend.keys)))
             try:
-                dialogue = Dialogue(llm, [self._person], self._person.conversation)
+                context = backend.container().context()
+                dialogue = Dialogue(llm, [self._person], self._person.conversation, context=context)
                 while (line := self._next_line()) is not None and line.strip() != "/quit":
                     if not self._is_command(line) and line.strip():
                         self._turn(runner, dialogue, line)
             finally:
                 runner.run(connections.aclose())
+
+    def explain(self, backend: Backend, *, as_json: bool) -> None:
+        """Writes what the first line would send. Commands are passed over."""
+        if self._is_interactive:
+            warn(f"Type what you would say to {self._person.name}; nothing is sent.")
+        line = self._next_line()
+        while line is not None and line.strip() != "/quit":
+            if line.strip() and not line.startswith("/"):
+                self._person.conversation.append(Message(from_person_id=self._human_id, content=line))
+                break
+            line = self._next_line()
+        explanation = explain(backend, request_of_person(backend, self._person))
+        show_explanations(backend, [explanation], as_json=as_json)
 
     def _turn(self, runner: asyncio.Runner, dialogue: "Dialogue", line: str) -> None:
         said: list[str] = []

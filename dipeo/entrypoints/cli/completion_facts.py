@@ -1,12 +1,12 @@
 """What there is to say about an answer beside its text."""
 
-from dipeo.domain.completion import Completion, FinishReason
+from dipeo.domain.completion import Adaptation, Completion, FinishReason
 
 
 def remarks_on(completion: Completion) -> list[str]:
     """What a reader of the answer should know: notes, adaptations, and an end before its time."""
     remarks = list(completion.notes)
-    remarks += [f"{a.parameter} was {a.action.value}: {a.reason}" for a in completion.adaptations]
+    remarks += [adaptation_in_words(adaptation) for adaptation in completion.adaptations]
     if completion.is_truncated:
         remarks.append("The answer was cut off by the token limit.")
     elif completion.finish_reason is FinishReason.CONTENT_FILTER:
@@ -16,12 +16,19 @@ def remarks_on(completion: Completion) -> list[str]:
     return remarks
 
 
-def adaptations_of(completion: Completion) -> list[dict[str, str]]:
+def adaptation_in_words(adaptation: Adaptation) -> str:
+    """What was sent otherwise than asked, and why."""
+    return f"{adaptation.parameter} was {adaptation.action.value}: {adaptation.reason}"
+
+
+def adaptation_as_dict(adaptation: Adaptation) -> dict[str, str]:
     """What was sent otherwise than asked, as JSON values."""
-    return [
-        {"parameter": adaptation.parameter, "action": adaptation.action.value, "reason": adaptation.reason}
-        for adaptation in completion.adaptations
-    ]
+    return {"parameter": adaptation.parameter, "action": adaptation.action.value, "reason": adaptation.reason}
+
+
+def adaptations_of(completion: Completion) -> list[dict[str, str]]:
+    """All that was sent otherwise than asked, as JSON values."""
+    return [adaptation_as_dict(adaptation) for adaptation in completion.adaptations]
 
 
 def completion_as_dict(completion: Completion) -> dict[str, object]:

@@ -11,24 +11,27 @@ from dipeo.entrypoints.cli.output import warn
 
 def load_or_begin(path: Path | None) -> Conversation:
     """The conversation in the file, or a new one. Raises `ValidationError` for a file that cannot be read."""
-    if path is None:
-        return Conversation()
+    return Conversation() if path is None else load(path, field="--load")
+
+
+def load(path: Path, *, field: str) -> Conversation:
+    """The conversation in the file. Raises `ValidationError`, naming the field, for one that cannot be read."""
     from dipeo.infrastructure.documents.conversation_file import load_conversation
 
     try:
         return load_conversation(path)
     except OSError as problem:
-        raise ValidationError(f"{str(path)!r} cannot be read: {problem.strerror}.", field="--load") from None
+        raise ValidationError(f"{str(path)!r} cannot be read: {problem.strerror}.", field=field) from None
 
 
-def check_target(path: Path, *, own: Sequence[Path | None] = (), force: bool = False) -> None:
+def check_target(path: Path, *, own: Sequence[Path | None] = (), force: bool = False, field: str = "--save") -> None:
     """Refuses, with `ValidationError`, a file that cannot be written, or one that exists and is none of our `own`."""
     if path.is_dir() or not path.parent.is_dir():
-        raise ValidationError(f"{str(path)!r} is no place for a file.", field="--save")
+        raise ValidationError(f"{str(path)!r} is no place for a file.", field=field)
     is_own = any(file is not None and file.exists() and path.samefile(file) for file in own if path.exists())
     if path.exists() and not is_own and not force:
         raise ValidationError(
-            f"{str(path)!r} exists already.", field="--save", suggestion="Name another file, or add --force."
+            f"{str(path)!r} exists already.", field=field, suggestion="Name another file, or add --force."
         )
 
 

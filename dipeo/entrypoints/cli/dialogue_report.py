@@ -148,7 +148,7 @@ class JsonReport(DialogueReport):
                 "number": event.number,
                 "person_id": person.id,
                 "name": person.name,
-                "text": event.message.text,
+                "text": event.completion.text,
                 "service": completion.service.value,
                 "model": completion.model,
                 "mode": self.mode_of(person),

@@ -4,16 +4,17 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 import typer
-from attrs import evolve, frozen
+from attrs import frozen
 
-from dipeo.domain.errors import DipeoError, MissingAPIKeyError
+from dipeo.domain.errors import MissingAPIKeyError
 from dipeo.domain.service import LLMService
 from dipeo.entrypoints.cli.environment_report import EnvironmentReport, examine_environment
 from dipeo.entrypoints.cli.failures import ExitCode, failures_reported
 from dipeo.entrypoints.cli.options import BaseDirOption, JsonOption, OnOption
 from dipeo.entrypoints.cli.output import printable, stdout_console, warn, write_json
-from dipeo.entrypoints.cli.probe import Probe, Target, probe_all
-from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on
+from dipeo.entrypoints.cli.probe import Probe, probe_all
+from dipeo.entrypoints.cli.service_check import ServiceCheck, look_up
+from dipeo.entrypoints.cli.service_choice import On, backend_on
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,7 +25,7 @@ _NO_KEY_NEEDED: Final = (LLMService.OLLAMA, LLMService.OPENAI_COMPATIBLE)
 def doctor(*, base_dir: BaseDirOption = None, on: OnOption = On.LIVE, as_json: JsonOption = False) -> None:
     """Show which services can be used, and what keeps the others from it."""
     with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir) as backend:
-        checks = [_look_up(backend, service) for service in LLMService if service in backend.settings.base_urls]
+        checks = [look_up(backend, service) for service in LLMService if service in backend.settings.base_urls]
         probes = asyncio.run(probe_all({check.service: check.target for check in checks if check.target}))
         findings = [_judge(check, probes.get(check.service)) for check in checks]
         environment = examine_environment(backend.settings)
@@ -38,63 +39,23 @@ def doctor(*, base_dir: BaseDirOption = None, on: OnOption = On.LIVE, as_json: J
 
 
 @frozen(kw_only=True)
-class _Check:
-    """What is configured for a service; `target` is None where it cannot be asked, and `problem` says why."""
-
-    service: LLMService
-    mode: str
-    base_url: str
-    looked_for: str
-    key_state: str = "no"
-    fingerprint: str | None = None
-    target: Target | None = None
-    problem: DipeoError | None = None
-
-
-@frozen(kw_only=True)
 class _Finding:
     """A check, what came of asking, and what to do."""
 
-    check: _Check
+    check: ServiceCheck
     probe: Probe | None
     is_usable: bool
     state: str
     hint: str
 
 
-def _look_up(backend: Backend, service: LLMService) -> _Check:
-    from dipeo.domain.completion import ChatMessage, CompletionRequest, Role
-
-    check = _Check(
-        service=service,
-        mode=backend.mode_of(service),
-        base_url=backend.settings.base_urls[service],
-        looked_for=backend.keys.where(service),
-    )
-    try:
-        key = backend.keys.find(service)
-    except DipeoError as problem:
-        return evolve(check, key_state="not usable", problem=problem)
-    if key is not None:
-        state = "made up" if service in backend.simulated else "yes"
-        check = evolve(check, key_state=state, fingerprint=key.fingerprint)
-    try:
-        # The endpoint that a call would use, with the same checks of its address.
-        question = ChatMessage.from_text(Role.USER, "?")
-        request = CompletionRequest(service=service, model="any", messages=(question,))
-        endpoint = backend.container().endpoints().find(request)
-    except DipeoError as problem:
-        return evolve(check, problem=problem)
-    return evolve(check, target=Target(service=service, base_url=endpoint.base_url, key=endpoint.key))
-
-
-def _judge(check: _Check, probe: Probe | None) -> _Finding:
+def _judge(check: ServiceCheck, probe: Probe | None) -> _Finding:
     is_usable = probe is not None and probe.is_good
     state, hint = _in_words(check, probe)
     return _Finding(check=check, probe=probe, is_usable=is_usable, state=state, hint=hint)
 
 
-def _in_words(check: _Check, probe: Probe | None) -> tuple[str, str]:
+def _in_words(check: ServiceCheck, probe: Probe | None) -> tuple[str, str]:
     if isinstance(check.problem, MissingAPIKeyError):
         return "not asked", f"Set {check.looked_for}."
     if check.problem is not None:

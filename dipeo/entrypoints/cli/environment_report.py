@@ -1,5 +1,6 @@
 """Versions, settings, and variables that others would obey."""
 
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -61,7 +62,7 @@ def examine_environment(settings: "Settings") -> EnvironmentReport:
     warnings = [
         f"{variable} is set. Official SDKs obey it; dipeo ignores it."
         for variable in _FOREIGN_VARIABLES
-        if settings.environ.get(variable)
+        if os.environ.get(variable)
     ]
     if not settings.base_dir.is_dir():
         warnings.append(f"The base directory {str(settings.base_dir)!r} is no directory: no prompt file will be found.")

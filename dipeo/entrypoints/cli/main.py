@@ -2,21 +2,37 @@
 
 import sys
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from typer.core import TyperGroup
 
 from dipeo import __version__
 from dipeo.entrypoints.cli.ask import ask
 from dipeo.entrypoints.cli.chat import chat
+from dipeo.entrypoints.cli.conversation import conversation
 from dipeo.entrypoints.cli.converse import converse
 from dipeo.entrypoints.cli.doctor import doctor
 from dipeo.entrypoints.cli.failures import EXIT_CODES_IN_WORDS
+from dipeo.entrypoints.cli.models import models
+from dipeo.entrypoints.cli.persons import persons
 from dipeo.entrypoints.cli.simulate import simulate
+
+# To talk, to look at what was and will be said, to find out what works.
+_ORDER: Final = ("ask", "chat", "converse", "persons", "conversation", "models", "doctor", "simulate")
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands as they are read, where typer would put those that have commands of their own last."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        return sorted(self.commands, key=_ORDER.index)
+
 
 # A traceback that shows local variables could show a key; ours never does.
 app = typer.Typer(
     name="dipeo",
+    cls=_InOrder,
     help="Completes conversations for personas on any large language model.",
     epilog=EXIT_CODES_IN_WORDS,
     no_args_is_help=True,
@@ -24,8 +40,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
-for command in (ask, chat, converse, doctor, simulate):
+for command in (ask, chat, converse, models, doctor, simulate):
     app.command()(command)
+for group in (persons, conversation):
+    app.add_typer(group)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The options that several commands have."""
+"""The options and arguments that several commands have."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -6,12 +6,16 @@ from typing import Annotated, TypeAlias
 import typer
 
 from dipeo.entrypoints.cli.service_choice import On
+from dipeo.entrypoints.cli.shell_completion import complete_person_file
 
 OnOption: TypeAlias = Annotated[
     On,
     typer.Option(
         "--on", help="Who answers: the providers, the embedded simulator, or the providers whose keys are found."
     ),
+]
+ExplainOption: TypeAlias = Annotated[
+    bool, typer.Option("--explain", help="Write what would be sent, and send nothing; no key is needed.")
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON for programs.")]
 BaseDirOption: TypeAlias = Annotated[
@@ -23,3 +27,9 @@ SaveOption: TypeAlias = Annotated[
 ]
 LoadOption: TypeAlias = Annotated[Path | None, typer.Option("--load", help="Go on with the conversation in this file.")]
 ForceOption: TypeAlias = Annotated[bool, typer.Option("--force", help="Let --save replace a file that exists.")]
+PersonFile: TypeAlias = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE", help="A prompt file, below the base directory.", autocompletion=complete_person_file
+    ),
+]

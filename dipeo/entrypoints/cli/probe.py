@@ -1,4 +1,4 @@
-"""Asks services for their list of models, which is free, to see whether they answer."""
+"""Asks services for their list of models, which is free: to see whether they answer, or for the list."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     import aiohttp
 
 PROBE_TIMEOUT_S: Final = 5.0
+MAX_LIST_BYTES: Final = 16 * 1024 * 1024
+"""The largest list that is read, after decompression."""
 
 _PATHS: Final[Mapping[LLMService, str]] = MappingProxyType(
-    {LLMService.ANTHROPIC: "/v1/models", LLMService.GOOGLE: "/v1beta/models", LLMService.OLLAMA: "/api/tags"}
+    {
+        # These two give their lists in small pages unless they are asked for large ones.
+        LLMService.ANTHROPIC: "/v1/models?limit=1000",
+        LLMService.GOOGLE: "/v1beta/models?pageSize=1000",
+        LLMService.OLLAMA: "/api/tags",
+    }
 )
 _USUAL_PATH: Final = "/models"
 _ANTHROPIC_VERSION: Final = "2026-10-21"
@@ -26,11 +33,12 @@ _REFUSED: Final = (401, 403)
 
 @frozen(kw_only=True)
 class Probe:
-    """What a service said: its HTTP status, or why there is none."""
+    """What a service said: its HTTP status, or why there is none; and its list, where that was asked for."""
 
     status: int | None = None
     latency_ms: float | None = None
     problem: str | None = None
+    body: bytes | None = field(default=None, repr=False)
 
     @property
     def is_good(self) -> bool:
@@ -52,17 +60,17 @@ class Target:
     key: Secret | None
 
 
-async def probe_all(targets: Mapping[LLMService, Target]) -> dict[LLMService, Probe]:
-    """What each of these services says, all asked at once."""
+async def probe_all(targets: Mapping[LLMService, Target], *, is_read: bool = False) -> dict[LLMService, Probe]:
+    """What each of these services says, all asked at once; `is_read`: their lists, too."""
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session:
-        probes = await asyncio.gather(*(_probe(session, target) for target in targets.values()))
+        probes = await asyncio.gather(*(_probe(session, target, is_read=is_read) for target in targets.values()))
     return dict(zip(targets, probes, strict=True))
 
 
-async def _probe(session: "aiohttp.ClientSession", target: Target) -> Probe:
+async def _probe(session: "aiohttp.ClientSession", target: Target, *, is_read: bool) -> Probe:
     import aiohttp
 
     url = target.base_url + _PATHS.get(target.service, _USUAL_PATH)
@@ -70,12 +78,22 @@ async def _probe(session: "aiohttp.ClientSession", target: Target) -> Probe:
     try:
         async with session.get(url, headers=_headers(target), allow_redirects=False) as response:
             latency_ms = (time.perf_counter() - began_s) * 1000
-            return Probe(status=response.status, latency_ms=latency_ms)
+            answered = Probe(status=response.status, latency_ms=latency_ms)
+            return await _with_body(answered, response) if is_read and answered.is_good else answered
     except TimeoutError:
         return Probe(problem=f"no answer within {PROBE_TIMEOUT_S:g} s")
     except (aiohttp.ClientError, OSError, ValueError):
         # The text of the error is left out: it may quote a header.
         return Probe(problem="cannot be reached")
+
+
+async def _with_body(probe: Probe, response: "aiohttp.ClientResponse") -> Probe:
+    body = bytearray()
+    while chunk := await response.content.readany():
+        body += chunk
+        if len(body) > MAX_LIST_BYTES:
+            return evolve(probe, problem=f"sends more than {MAX_LIST_BYTES:,} bytes")
+    return evolve(probe, body=bytes(body))
 
 
 def _headers(target: Target) -> dict[str, str]:

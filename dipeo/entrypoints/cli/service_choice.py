@@ -1,5 +1,6 @@
 """Who answers: the providers, the embedded simulator, or each service by what is configured for it."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -156,14 +157,15 @@ def _simulated(on: On, settings: "Settings", keys: APIKeyPort, api_key_id: str |
         return frozenset()
     if on is On.SIMULATOR:
         return frozenset(LLMService)
-    return frozenset(service for service in LLMService if not _is_configured(service, settings, keys, api_key_id))
+    return frozenset(service for service in LLMService if not is_configured(service, settings, keys, api_key_id))
 
 
-def _is_configured(service: LLMService, settings: "Settings", keys: APIKeyPort, api_key_id: str | None) -> bool:
+def is_configured(service: LLMService, settings: "Settings", keys: APIKeyPort, api_key_id: str | None = None) -> bool:
+    """Whether the user has set the service up: with a key, or with an address where none is needed."""
     from dipeo.config import DEFAULT_BASE_URLS
 
     if service is LLMService.OLLAMA:
-        is_named = any(settings.environ.get(variable) for variable in _OLLAMA_VARIABLES)
+        is_named = any(os.environ.get(variable) for variable in _OLLAMA_VARIABLES)
         return is_named or settings.base_urls[service] != DEFAULT_BASE_URLS[service]
     if service is LLMService.OPENAI_COMPATIBLE:
         return service in settings.base_urls

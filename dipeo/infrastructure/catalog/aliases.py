@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from attrs import evolve
+
 from dipeo.domain.checks import check_identifier
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.model import ModelTarget
@@ -39,27 +41,45 @@ _MAX_REMEMBERED: Final = 1_000
 
 
 class InMemoryAliases(AliasPort):
-    """Registered aliases first, then the rules of inference."""
+    """Registered aliases first, then the rules of inference.
+
+    An alias that ends in `*` is a rule of its own: every model whose name so begins belongs to the target's service
+    (with its key and base URL), under its own name.
+    """
 
     def __init__(self, aliases: Mapping[str, ModelTarget] = DEFAULT_ALIASES) -> None:
         self._aliases: dict[str, ModelTarget] = {}
-        self._inferred: dict[str, ModelTarget | None] = {}
+        self._inferred: dict[str, ModelTarget] = {}
+        self._beginnings: dict[str, ModelTarget] = {}
         for alias, target in aliases.items():
             self.register(alias, target)
 
     def resolve(self, name: str) -> ModelTarget | None:
         if name in self._aliases:
             return self._aliases[name]
-        if name not in self._inferred:
+        rule = self._rule_for(name)
+        if rule is not None:
+            return rule
+        target = self._inferred.get(name)
+        if target is None:
             if len(self._inferred) >= _MAX_REMEMBERED:
                 self._inferred.clear()
-            self._inferred[name] = infer(name)
-        return self._inferred[name]
+            target = infer(name)
+            if target is not None:
+                self._inferred[name] = target
+        return target
+
+    def _rule_for(self, name: str) -> ModelTarget | None:
+        """The longest registered beginning that fits."""
+        fitting = [beginning for beginning in self._beginnings if name.startswith(beginning)]
+        return evolve(self._beginnings[max(fitting, key=len)], model=name) if fitting else None
 
     def register(self, alias: str, target: ModelTarget) -> None:
         if not isinstance(target, ModelTarget):
             raise ValidationError("An alias points at a ModelTarget.", field="target")
         self._aliases[check_identifier("alias", alias)] = target
+        if alias.endswith("*"):
+            self._beginnings[alias[:-1]] = target
 
     def aliases(self) -> Mapping[str, ModelTarget]:
         return MappingProxyType(dict(self._aliases))

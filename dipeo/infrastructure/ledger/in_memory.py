@@ -1,6 +1,5 @@
 """A ledger that lasts as long as the process."""
 
-from collections import deque
 from collections.abc import Sequence
 
 from dipeo.domain.attempt import Attempt
@@ -13,13 +12,17 @@ class InMemoryLedger(LedgerPort):
 
     def __init__(self, *, max_attempts_kept: int = 10_000) -> None:
         check_number("max_attempts_kept", max_attempts_kept, minimum=1, is_whole=True)
-        self._attempts: deque[Attempt] = deque(maxlen=max_attempts_kept)
+        self._max_attempts_kept = max_attempts_kept
+        self._attempts: dict[tuple[str, int], Attempt] = {}
 
     async def record(self, attempt: Attempt) -> None:
-        self._attempts.append(attempt)
+        self._attempts[(attempt.call_id, attempt.number)] = attempt
+        if len(self._attempts) > self._max_attempts_kept:
+            del self._attempts[next(iter(self._attempts))]
 
     async def attempts(self, *, call_id: str | None = None) -> Sequence[Attempt]:
-        return tuple(attempt for attempt in self._attempts if call_id is None or attempt.call_id == call_id)
+        kept = self._attempts.values()
+        return tuple(attempt for attempt in kept if call_id is None or attempt.call_id == call_id)
 
     def __repr__(self) -> str:
-        return f"<InMemoryLedger {len(self._attempts)} of at most {self._attempts.maxlen} attempts>"
+        return f"<InMemoryLedger {len(self._attempts)} of at most {self._max_attempts_kept} attempts>"

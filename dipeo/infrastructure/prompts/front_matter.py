@@ -7,12 +7,13 @@ from typing import Final, cast
 
 from dipeo.domain.checks import check_identifier, check_text
 from dipeo.domain.errors import UnknownServiceError, ValidationError
+from dipeo.domain.memory import MemoryPolicy, parse_memory
 from dipeo.domain.prompt import PromptFile, is_variable_name
 from dipeo.domain.sampling import SAMPLING_NAMES, ReasoningEffort, Sampling
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.prompts.refusal import refusal, shown
 
-_KNOWN_KEYS: Final = ("name", "description", "model", "service", "sampling", *SAMPLING_NAMES, "variables")
+_KNOWN_KEYS: Final = ("name", "description", "model", "service", "memory", "sampling", *SAMPLING_NAMES, "variables")
 _OPENING: Final = re.compile(r"---[ \t]*(?:\n|\Z)")
 _MAX_MESSAGE_CHARS: Final = 300
 _MAX_GUESSED_CHARS: Final = 64
@@ -33,9 +34,9 @@ def parse_prompt(text: str, *, name: str) -> PromptFile:
     """The prompt in the text of a file, whose `name` is for error messages.
 
     Front matter is YAML between two `---` lines at the very start. It may give `name`, `description`, `model`,
-    `service`, the sampling settings (also under `sampling`) and `variables`, which maps names to their defaults: a
-    text, a number, true or false, or nothing where a value must be given. A number becomes text by way of its value,
-    so put it in quotation marks where 1.10 must not become 1.1. Blank lines around the text are dropped.
+    `service`, `memory`, the sampling settings (also under `sampling`) and `variables`, which maps names to their
+    defaults: a text, a number, true or false, or nothing where a value must be given. A number becomes text by way of
+    its value, so put it in quotation marks where 1.10 must not become 1.1. Blank lines around the text are dropped.
 
     Raises `PromptRefusedError` for front matter that cannot be read, that has an unknown key, or a value that the key
     cannot have; and for a file without any text.
@@ -60,6 +61,7 @@ def _build(facts: Facts, body: str) -> PromptFile:
         description=_text(facts, "description"),
         model=_identifier(facts, "model"),
         service=_service(facts),
+        memory=_memory(facts),
         sampling=_sampling(facts),
         variables=_variables(facts),
     )
@@ -116,6 +118,11 @@ def _identifier(facts: Facts, key: str) -> str | None:
 def _service(facts: Facts) -> LLMService | None:
     value = _identifier(facts, "service")
     return None if value is None else LLMService.from_name(value)
+
+
+def _memory(facts: Facts) -> MemoryPolicy | None:
+    value = _text(facts, "memory")
+    return None if value is None else parse_memory(value)
 
 
 def _sampling(facts: Facts) -> Sampling:

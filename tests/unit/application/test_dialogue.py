@@ -54,7 +54,7 @@ async def test_persons_speak_in_turn_over_and_over() -> None:
         events = await events_of(talk, turns=3)
     assert said(talk) == [("host", "Welcome."), ("ada", "one"), ("bob", "two"), ("ada", "three")]
     ends = [event for event in events if isinstance(event, TurnEnds)]
-    assert [(event.number, event.person.id, event.message.text) for event in ends] == [
+    assert [(event.number, event.person.id, event.completion.text) for event in ends] == [
         (1, "ada", "one"),
         (2, "bob", "two"),
         (3, "ada", "three"),
@@ -71,7 +71,7 @@ async def test_a_turn_begins_speaks_and_ends() -> None:
     assert all(isinstance(event, TurnText) and event.person.id == "ada" for event in texts)
     assert "".join(event.text for event in texts if isinstance(event, TurnText)) == "Hello there."
     assert isinstance(last, TurnEnds)
-    assert last.completion.text == last.message.text == "Hello there."
+    assert last.completion.text == last.completion.text == "Hello there."
 
 
 async def test_each_is_asked_over_their_own_model_with_what_they_have_seen() -> None:
@@ -229,3 +229,14 @@ async def test_a_cancelled_run_lets_go_of_the_stream() -> None:
         await task
     assert service.closed == 1
     assert len(talk.conversation) == 1
+
+
+async def test_an_empty_answer_is_not_put_into_the_conversation() -> None:
+    """A turn without text ends without a message: an empty one would spoil every later request."""
+    conversation = Conversation([Message(from_person_id="moderator", content="Well?")])
+    ada = Person(id="ada", llm_config=PersonLLMConfig(model="gpt-5.4-mini"))
+    dialogue = Dialogue(ScriptedService(""), [ada], conversation)
+    events = [event async for event in dialogue.run(turns=1)]
+    assert isinstance(events[-1], TurnEnds)
+    assert events[-1].message is None
+    assert len(conversation) == 1

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from dipeo.domain.completion import AdaptationAction, ChatMessage, CompletionRequest, FinishReason, Role
-from dipeo.domain.errors import EmptyResponseError, IncompleteStreamError, MalformedResponseError
+from dipeo.domain.errors import EmptyResponseError, IncompleteStreamError, MalformedResponseError, ProviderError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.parts import Part, ReasoningPart, TextPart
@@ -19,6 +19,7 @@ from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, counts_in, object_in, objects_in, text_in
+from dipeo.infrastructure.llm.drivers.provider_errors import MAX_MESSAGE_CHARS, read_refusal
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
 from dipeo.infrastructure.llm.drivers.turns import CONTINUE_TEXT, spoken
 from dipeo.infrastructure.llm.drivers.turns import text_in as message_text
@@ -78,6 +79,10 @@ def encode_messages(
     for position, message in enumerate(messages):
         text = message_text(message, position=position, adaptations=adaptations)
         entry: dict[str, JsonValue] = {"role": str(message.role), "content": text}
+        if message.role is Role.DEVELOPER and not capabilities.knows_developer:
+            entry["role"] = "system"
+            reason = "the model knows the role 'system' alone."
+            adaptations.note(f"messages[{position}].role", AdaptationAction.SUBSTITUTED, reason)
         if message.name and message.role is Role.USER:
             if capabilities.takes_names:
                 entry["name"] = encode_name(message.name, adaptations)
@@ -114,22 +119,38 @@ def encode_sampling(
         reason = f"{request.model} takes temperatures up to {capabilities.max_temperature:g}."
         adaptations.note("temperature", AdaptationAction.CLAMPED, reason)
         temperature = capabilities.max_temperature
-    effort = sampling.reasoning_effort
     wanted: tuple[tuple[str, str, JsonValue, bool], ...] = (
         ("temperature", "temperature", temperature, capabilities.takes_temperature),
         ("top_p", "top_p", sampling.top_p, capabilities.takes_top_p),
         ("max_tokens", dialect.max_tokens_field, sampling.max_tokens, True),
         ("stop", "stop", list(sampling.stop) if sampling.stop else None, capabilities.takes_stop),
         ("seed", dialect.seed_field, sampling.seed, capabilities.takes_seed),
-        ("reasoning_effort", "reasoning_effort", effort and effort.value, capabilities.takes_reasoning_effort),
     )
     for parameter, name, value, is_taken in wanted:
-        if value is None:
-            continue
-        if is_taken:
+        if value is not None and is_taken:
             body[name] = value
-        elif effort is not ReasoningEffort.NONE or parameter != "reasoning_effort":
+        elif value is not None:
             adaptations.dropped(parameter, f"{request.model} does not take it.")
+    if sampling.reasoning_effort is not None:
+        encode_effort(body, request.model, sampling.reasoning_effort, capabilities, adaptations)
+
+
+def encode_effort(
+    body: dict[str, JsonValue],
+    model: str,
+    effort: ReasoningEffort,
+    capabilities: ModelCapabilities,
+    adaptations: Adaptations,
+) -> None:
+    """Puts the effort into the body, or the nearest level that the model takes; that is recorded."""
+    level = capabilities.nearest_effort(effort)
+    if level is not None:
+        body["reasoning_effort"] = level.value
+        if level is not effort:
+            reason = f"the nearest level that {model} takes is {level.value}."
+            adaptations.note("reasoning_effort", AdaptationAction.SUBSTITUTED, reason)
+    elif effort is not ReasoningEffort.NONE:
+        adaptations.dropped("reasoning_effort", f"{model} does not take it.")
 
 
 def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
@@ -140,6 +161,7 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
     if not choices or not isinstance(choices[0], dict):
         raise EmptyResponseError()
     choice = choices[0]
+    check_choice(choice)
     message = object_in(choice.get("message"))
     finish = text_in(choice.get("finish_reason"))
     parts = decode_parts(
@@ -148,7 +170,7 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
         vendor=vendor,
     )
     reason = finish_reason(finish, is_refusal=bool(message.get("refusal")))
-    if not parts and reason is FinishReason.STOP:
+    if not parts and reason in (FinishReason.STOP, FinishReason.OTHER):
         raise EmptyResponseError()
     return Answer(
         parts=parts,
@@ -158,6 +180,17 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
         usage=decode_usage(body),
         response_id=text_in(body.get("id")) or None,
     )
+
+
+def check_choice(choice: JsonObject) -> None:
+    """Raises `ProviderError` for a choice that failed: OpenRouter reports its providers' failures within it."""
+    error = choice.get("error")
+    if error or choice.get("finish_reason") == "error":
+        said = read_refusal({"error": error})
+        raise ProviderError(
+            f"{ProviderError.default_message} It says: {said.message or 'error'}"[:MAX_MESSAGE_CHARS],
+            provider_code=said.codes[0] if said.codes else None,
+        )
 
 
 def decode_text(content: JsonValue) -> str:
@@ -252,11 +285,13 @@ class ChatStreamDecoder:
             usage = decode_usage(event)
             self._usage = usage if usage.is_reported else self._usage
         choices = event.get("choices")
-        if not isinstance(choices, list):
-            raise MalformedResponseError("A chunk of the stream holds no 'choices'.")
-        return self._take(choices[0]) if choices and isinstance(choices[0], Mapping) else ()
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            # Pings, and the chunk that carries the usage; a stream of nothing else lacks its end and is refused there.
+            return ()
+        return self._take(choices[0])
 
     def _take(self, choice: JsonObject) -> Sequence[CompletionEvent]:
+        check_choice(choice)
         word = choice.get("finish_reason")
         if isinstance(word, str) and word:
             self._finish = word
@@ -284,7 +319,7 @@ class ChatStreamDecoder:
     def answer(self) -> Answer:
         reason = finish_reason(self._finish or "", is_refusal=self._is_refusal)
         parts = decode_parts(text="".join(self._text), reasoning="".join(self._thought), vendor=self._vendor)
-        if not parts and reason is FinishReason.STOP:
+        if not parts and reason in (FinishReason.STOP, FinishReason.OTHER):
             raise EmptyResponseError()
         return Answer(
             parts=parts,

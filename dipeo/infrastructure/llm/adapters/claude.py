@@ -133,7 +133,7 @@ def capabilities_of(model: str) -> ModelCapabilities:
     return ModelCapabilities(
         takes_temperature=takes_sampling,
         takes_top_p=takes_sampling,
-        takes_reasoning_effort=_TAKES_EFFORT.match(model) is not None,
+        efforts=frozenset({ReasoningEffort.NONE, *_EFFORTS}) if _TAKES_EFFORT.match(model) else frozenset(),
         accepts_open_end=takes_sampling,
         max_temperature=1.0,
     )
@@ -338,7 +338,7 @@ class MessageStreamDecoder:
 
 def _answer(*, parts: tuple[Part, ...], stop_reason: str, model: str, usage: Usage, response_id: str) -> Answer:
     reason = FINISH_REASONS.get(stop_reason, FinishReason.OTHER)
-    if not parts and reason is FinishReason.STOP:
+    if not parts and reason in (FinishReason.STOP, FinishReason.OTHER) and stop_reason != "stop_sequence":
         raise EmptyResponseError()
     return Answer(
         parts=parts,

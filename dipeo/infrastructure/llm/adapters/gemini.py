@@ -85,7 +85,10 @@ ERROR_CODES: Final[CodeTable] = {
 }
 
 
-_CODES_BY_TEXT: Final = {"The input token count": TOO_LONG}
+_CODES_BY_TEXT: Final = {
+    "The input token count": TOO_LONG,
+    "User location is not supported": "PERMISSION_DENIED",
+}
 
 
 class GeminiAdapter(BaseLLMAdapter):
@@ -107,7 +110,8 @@ class GeminiAdapter(BaseLLMAdapter):
         return {"x-goog-api-key": key.reveal()} if key else {}
 
     def capabilities(self, model: str) -> ModelCapabilities:
-        return ModelCapabilities(takes_seed=True, takes_reasoning_effort=_TAKES_LEVEL.match(model) is not None)
+        levels = frozenset(ReasoningEffort) if _TAKES_LEVEL.match(model) else frozenset[ReasoningEffort]()
+        return ModelCapabilities(takes_seed=True, efforts=levels)
 
     def refusal_in(self, body: JsonValue) -> Refusal:
         return decode_refusal(body)

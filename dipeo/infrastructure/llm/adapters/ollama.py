@@ -66,7 +66,9 @@ class OllamaAdapter(BaseLLMAdapter):
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return ModelCapabilities(
-            takes_seed=True, takes_reasoning_effort=_THINKS.match(model) is not None, accepts_open_end=True
+            takes_seed=True,
+            efforts=frozenset(ReasoningEffort) if _THINKS.match(model) else frozenset(),
+            accepts_open_end=True,
         )
 
     def refusal_in(self, body: JsonValue) -> Refusal:

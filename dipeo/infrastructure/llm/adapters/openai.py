@@ -16,6 +16,7 @@ from dipeo.domain.errors import (
 )
 from dipeo.domain.json_value import JsonObject
 from dipeo.domain.model import ModelCapabilities
+from dipeo.domain.sampling import ReasoningEffort as E  # a table of levels is read by its levels
 from dipeo.infrastructure.llm.adapters._chat_completions import (
     ChatDialect,
     ChatStreamDecoder,
@@ -24,6 +25,7 @@ from dipeo.infrastructure.llm.adapters._chat_completions import (
 )
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
 from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter
+from dipeo.infrastructure.llm.drivers.openai_roles import knows_developer
 from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable
 
 DIALECT: Final = ChatDialect(max_tokens_field="max_completion_tokens")
@@ -47,6 +49,15 @@ ERROR_CODES: Final[CodeTable] = {
 _THINKS = re.compile(r"(?:o\d|gpt-[5-9])(?!.*-chat)")
 
 
+# OpenAI's guide to reasoning: which levels each generation takes.
+_EFFORTS: Final = (
+    (re.compile(r"o\d"), frozenset({E.LOW, E.MEDIUM, E.HIGH})),
+    (re.compile(r"gpt-5(?:-(?!chat)|$)"), frozenset({E.MINIMAL, E.LOW, E.MEDIUM, E.HIGH})),
+    (re.compile(r"gpt-5\.(?!.*-chat)"), frozenset({E.NONE, E.LOW, E.MEDIUM, E.HIGH, E.XHIGH})),
+    (re.compile(r"gpt-[6-9](?!.*-chat)"), frozenset(E)),
+)
+
+
 @lru_cache(maxsize=1024)
 def capabilities_of(model: str) -> ModelCapabilities:
     """What an OpenAI model takes; the models that think take an effort instead of sampling settings and stop words."""
@@ -56,8 +67,9 @@ def capabilities_of(model: str) -> ModelCapabilities:
         takes_top_p=not thinks,
         takes_stop=not thinks,
         takes_seed=True,
-        takes_reasoning_effort=thinks,
+        efforts=next((efforts for pattern, efforts in _EFFORTS if pattern.match(model)), frozenset()),
         takes_names=True,
+        knows_developer=knows_developer(model),
         accepts_open_end=True,
     )
 

@@ -11,6 +11,7 @@ from dipeo.domain.completion import CompletionRequest
 from dipeo.domain.errors import APIKeyRefusedError, ContextTooLongError, OverloadedError, QuotaExhaustedError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
+from dipeo.domain.sampling import ReasoningEffort as E  # a table of levels is read by its levels
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.llm.adapters._chat_completions import (
     ChatDialect,
@@ -31,28 +32,35 @@ from dipeo.infrastructure.llm.drivers.provider_errors import (
 
 @frozen(kw_only=True)
 class Profile:
-    """What is particular about one compatible provider. `thinks` matches models that take a reasoning effort."""
+    """What is particular about one compatible provider. `efforts`: which models take which reasoning efforts."""
 
     dialect: ChatDialect = field(factory=ChatDialect)
     takes_names: bool = False
     takes_seed: bool = True
-    thinks: str = r"(?!)"
+    efforts: tuple[tuple[str, frozenset[E]], ...] = ()
     max_temperature: float = 2.0
     accepts_open_end: bool = True
 
 
+_LOW_HIGH: Final = frozenset({E.LOW, E.HIGH})
+_LOW_TO_HIGH: Final = frozenset({E.LOW, E.MEDIUM, E.HIGH})
+_NONE_TO_XHIGH: Final = frozenset({E.NONE, E.MINIMAL, E.LOW, E.MEDIUM, E.HIGH, E.XHIGH})
+
 # Read in each provider's own reference. Where a provider refuses unknown fields (Mistral answers 422), what it does not
 # document is not sent.
 PROFILES: Final[Mapping[LLMService, Profile]] = {
-    LLMService.XAI: Profile(takes_names=True, thinks=r"grok-(?:3-mini|4\.[3-9]|[5-9])"),
-    LLMService.GROQ: Profile(takes_names=True, thinks=r"(?:openai/)?gpt-oss|qwen"),
+    LLMService.XAI: Profile(
+        takes_names=True,
+        efforts=((r"grok-3-mini", _LOW_HIGH), (r"grok-(?:4\.[3-9]|[5-9])", _LOW_TO_HIGH)),
+    ),
+    LLMService.GROQ: Profile(takes_names=True, efforts=((r"(?:openai/)?gpt-oss", _LOW_TO_HIGH),)),
     LLMService.MISTRAL: Profile(
         dialect=ChatDialect(seed_field="random_seed", asks_for_stream_usage=False),
         max_temperature=1.5,
         accepts_open_end=False,
     ),
     LLMService.DEEPSEEK: Profile(takes_names=True, takes_seed=False),
-    LLMService.OPENROUTER: Profile(takes_names=True, thinks=r".*"),
+    LLMService.OPENROUTER: Profile(takes_names=True, efforts=((r"", _NONE_TO_XHIGH),)),
     # A server we know nothing of: the careful choice is a stream that may end without `[DONE]` once it said why.
     LLMService.OPENAI_COMPATIBLE: Profile(dialect=ChatDialect(demands_end_marker=False)),
 }
@@ -76,7 +84,7 @@ def capabilities_of(service: LLMService, model: str) -> ModelCapabilities:
     return ModelCapabilities(
         takes_seed=profile.takes_seed,
         takes_names=profile.takes_names,
-        takes_reasoning_effort=re.match(profile.thinks, model) is not None,
+        efforts=next((efforts for pattern, efforts in profile.efforts if re.match(pattern, model)), frozenset()),
         max_temperature=profile.max_temperature,
         accepts_open_end=profile.accepts_open_end,
     )

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from dipeo.domain.completion import Adaptation, Completion, CompletionRequest
-from dipeo.domain.errors import DipeoError, IncompleteStreamError, MalformedResponseError
+from dipeo.domain.errors import DipeoError, EmptyResponseError, IncompleteStreamError, MalformedResponseError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.ports.llm import ChatModelPort
@@ -100,10 +100,12 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         except DipeoError as error:
             raise self._with_facts(error, request, {}) from None
         text: list[str] = []
+        is_silent = True
         events = upstream.events()
         try:
             await self._check_accepted(upstream)
             async for event in events:
+                is_silent = False
                 for decoded in self._decode_event(event, decoder, upstream):
                     if isinstance(decoded, TextDelta):
                         text.append(decoded.text)
@@ -111,13 +113,13 @@ class BaseLLMAdapter(ChatModelPort, ABC):
                 if decoder.is_done:
                     break
             if not decoder.is_complete:
-                raise IncompleteStreamError()
+                raise EmptyResponseError("The stream held no event.") if is_silent else IncompleteStreamError()
             yield CompletionEnd(self._completion(decoder.answer(), request, encoded.adaptations, upstream.headers))
         except DipeoError as error:
             raise self._with_facts(_broken_off(error, "".join(text)), request, upstream.headers) from None
         finally:
             await events.aclose()
-            await _close(upstream, is_done=decoder.is_done)
+            await _close(upstream, drain_s=_drain_s(request) if decoder.is_done else 0.0)
 
     def _decode_event(
         self, event: JsonValue, decoder: StreamDecoder, upstream: WireStream
@@ -144,11 +146,16 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         return body
 
     async def _check_accepted(self, upstream: WireStream) -> None:
-        media_type = upstream.headers.get("content-type", "")
+        media_type = upstream.headers.get("content-type", "").lower()
         if not 200 <= upstream.status < 300:
             raise self._error(await upstream.reply())
         if media_type.startswith("text/html"):
             raise MalformedResponseError("The provider answered with a web page instead of a stream.")
+        if media_type.startswith("application/json"):
+            reply = await upstream.reply()
+            if isinstance(reply.json, dict) and reply.json.get("error"):
+                raise self._error(reply)
+            raise MalformedResponseError("The provider answered with one JSON text instead of a stream.")
 
     def _error(self, reply: WireReply) -> DipeoError:
         return error_from(reply, self.refusal_in(reply.json), self.error_codes, key=self._endpoint.key)
@@ -206,11 +213,19 @@ def _broken_off(error: DipeoError, text: str) -> DipeoError:
     )
 
 
-async def _close(upstream: WireStream, *, is_done: bool) -> None:
+def _drain_s(request: CompletionRequest) -> float:
+    """How long a finished stream may take to end: never beyond the call's deadline."""
+    if request.deadline_at_s is None:
+        return DRAIN_TIMEOUT_S
+    # The loop's clock is the one that the time-out below runs on.
+    return min(DRAIN_TIMEOUT_S, request.deadline_at_s - asyncio.get_running_loop().time())
+
+
+async def _close(upstream: WireStream, *, drain_s: float) -> None:
     """Closes at once what broke off, and lets what has ended run out, so that its connection can be used again."""
     try:
-        if is_done:
-            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+        if drain_s > 0:
+            async with asyncio.timeout(drain_s):
                 await upstream.drain()
     except (TimeoutError, DipeoError):
         pass  # The answer is whole; a connection that does not end properly is closed below and not used again.

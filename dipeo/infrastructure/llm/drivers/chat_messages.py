@@ -45,6 +45,8 @@ def _as_chat_message(message: object, index: int) -> ChatMessage:
         where = f"messages[{index}].content" if problem.field in ("text", None) else str(problem.field)
         text = problem.message.replace("'text'", repr(where))
         raise ValidationError(text, field=where, suggestion=problem.suggestion) from None
+    if content == "" and role is not Role.ASSISTANT:
+        raise ValidationError(f"messages[{index}].content is empty.", field=f"messages[{index}].content")
     return ChatMessage(role or Role.USER, parts, name=name)
 
 

@@ -12,7 +12,7 @@ from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, weakref_slot=True)
 class Endpoint:
     """A service at an address; `key` is None for a service that asks for none.
 

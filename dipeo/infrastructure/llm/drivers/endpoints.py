@@ -1,7 +1,9 @@
 """Finds the endpoint of a request."""
 
+import threading
 from collections.abc import Mapping
 from typing import Final
+from weakref import WeakValueDictionary
 
 from dipeo.domain.completion import CompletionRequest
 from dipeo.domain.errors import ConfigurationError, MissingAPIKeyError
@@ -22,7 +24,11 @@ class EndpointDirectory:
     def __init__(self, base_urls: Mapping[LLMService, str], keys: APIKeyPort) -> None:
         self._base_urls = base_urls
         self._keys = keys
-        self._known: dict[tuple[LLMService, str, Secret | None], Endpoint] = {}
+        self._current: dict[_Address, Endpoint] = {}
+        self._shared: WeakValueDictionary[tuple[LLMService, str, Secret | None], Endpoint] = WeakValueDictionary()
+        self._lock = threading.Lock()
+        self.replacements = 0
+        """How often a key was replaced by another; whoever keeps something by endpoint looks when this has grown."""
 
     def find(self, request: CompletionRequest) -> Endpoint:
         """Where this request goes.
@@ -30,6 +36,20 @@ class EndpointDirectory:
         Raises `MissingAPIKeyError`, `MalformedAPIKeyError`, or `ConfigurationError` for a service without a usable
         base URL.
         """
+        address = (request.service, request.base_url, request.api_key_id)
+        key = self._keys.find(request.service, request.api_key_id)
+        endpoint = self._current.get(address)
+        if endpoint is None or endpoint.key != key:
+            with self._lock:
+                endpoint = self._current[address] = self._endpoint(request, key, replaces=endpoint is not None)
+        return endpoint
+
+    def is_current(self, endpoint: Endpoint) -> bool:
+        """Whether any request still goes there, as far as is known."""
+        with self._lock:
+            return any(endpoint is each for each in self._current.values())
+
+    def _endpoint(self, request: CompletionRequest, key: Secret | None, *, replaces: bool) -> Endpoint:
         service = request.service
         base_url = request.base_url or self._base_urls.get(service)
         if base_url is None:
@@ -38,13 +58,7 @@ class EndpointDirectory:
                 field="base_url",
                 suggestion=f"Set DIPEO_{service.name}_BASE_URL or pass base_url=...",
             )
-        key = self._keys.find(service, request.api_key_id)
-        endpoint = self._known.get((service, base_url, key))
-        return endpoint or self._check(request, service, base_url, key)
-
-    def _check(self, request: CompletionRequest, service: LLMService, base_url: str, key: Secret | None) -> Endpoint:
-        is_needed = service not in KEYLESS_SERVICES or request.api_key_id is not None
-        if key is None and is_needed:
+        if key is None and (service not in KEYLESS_SERVICES or request.api_key_id is not None):
             where = self._keys.where(service, request.api_key_id)
             raise MissingAPIKeyError(
                 f"No API key for {service.value!r} was found.",
@@ -53,7 +67,15 @@ class EndpointDirectory:
                 suggestion=f"Looked for: {where}.",
             )
         checked = check_base_url(base_url, field="base_url", has_key=key is not None)
-        if len(self._known) >= _MAX_REMEMBERED:
-            self._known.clear()
-        endpoint = self._known[(service, base_url, key)] = Endpoint(service=service, base_url=checked, key=key)
-        return endpoint
+        if len(self._current) >= _MAX_REMEMBERED:
+            self._current.clear()
+        self.replacements += replaces
+        # One object for equal endpoints: whoever keeps something by endpoint compares by identity.
+        found = self._shared.get((service, checked, key))
+        if found is None:
+            found = self._shared[(service, checked, key)] = Endpoint(service=service, base_url=checked, key=key)
+        return found
+
+
+_Address = tuple[LLMService, str | None, str | None]
+"""What a request names: service, base URL and key id."""

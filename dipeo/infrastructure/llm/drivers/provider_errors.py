@@ -12,6 +12,7 @@ from dipeo.domain.errors import (
     ContextTooLongError,
     DipeoError,
     InvalidRequestError,
+    MalformedResponseError,
     ModelNotFoundError,
     OverloadedError,
     ProviderError,
@@ -54,6 +55,7 @@ _BY_CODE: Final[CodeTable] = {
     TOO_LONG: ContextTooLongError,
     OUT_OF_CREDIT: QuotaExhaustedError,
     "context_length_exceeded": ContextTooLongError,
+    "exceed_context_size_error": ContextTooLongError,
     "insufficient_quota": QuotaExhaustedError,
     "model_not_found": ModelNotFoundError,
     "invalid_api_key": APIKeyRefusedError,
@@ -145,6 +147,8 @@ def _kind_of(reply: WireReply, refusal: Refusal, table: CodeTable) -> type[Dipeo
     status = reply.status
     if 300 <= status < 400:
         return ConfigurationError
+    if status < 200:
+        return MalformedResponseError
     if status == 404 and reply.json is None:
         # No JSON at all: it is the address that does not exist, not the model.
         return ConfigurationError

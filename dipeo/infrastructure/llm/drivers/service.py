@@ -138,7 +138,7 @@ class LLMInfraService(LLMServicePort):
         if model is None and file is not None:
             model, service = file.model, service or file.service
         if model is None:
-            suggestion = "Name one in the config or in the prompt file."
+            suggestion = " ".join((*prompt.notes, "Name one in the config or in the prompt file."))
             raise ValidationError(f"Person {person_id!r} has no model.", field="model", suggestion=suggestion)
         target = self._target(model, service)
         said = self._formatter.format_messages_for_llm(

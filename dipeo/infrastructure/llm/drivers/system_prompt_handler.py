@@ -2,8 +2,6 @@
 
 import logging
 import os
-import re
-from typing import Final
 
 from attrs import frozen
 
@@ -12,13 +10,10 @@ from dipeo.domain.person import PersonLLMConfig
 from dipeo.domain.ports.prompts import PromptPort
 from dipeo.domain.prompt import PromptFile, fill_in
 from dipeo.domain.service import LLMService
+from dipeo.infrastructure.llm.drivers.openai_roles import knows_developer
 from dipeo.infrastructure.prompts.file_prompts import FilePrompts
 
 _LOG = logging.getLogger("dipeo.prompts")
-
-# OpenAI's guide to reasoning models: `developer` replaces `system` from o1 on, without its previews. GPT-4o and later
-# take either.
-_KNOWS_DEVELOPER: Final = re.compile(r"o1(?!-mini|-preview)|o[2-9]|gpt-4o|gpt-4\.1|gpt-[5-9]|chatgpt-")
 
 
 @frozen(kw_only=True)
@@ -64,6 +59,6 @@ class SystemPromptHandler:
 
     def get_system_role(self, service: LLMService, model: str) -> Role:
         """The role in which instructions are sent: `developer` for the OpenAI models that know it, else `system`."""
-        if service is LLMService.OPENAI and _KNOWS_DEVELOPER.match(model):
+        if service is LLMService.OPENAI and knows_developer(model):
             return Role.DEVELOPER
         return Role.SYSTEM

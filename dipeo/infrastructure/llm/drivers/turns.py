@@ -56,6 +56,9 @@ def split_instructions(
     rest: list[tuple[ChatMessage, str]] = []
     for position, message in enumerate(messages):
         text = text_in(message, position=position, adaptations=adaptations)
+        if not text:
+            adaptations.dropped(f"messages[{position}]", "the provider takes no empty message.")
+            continue
         if not message.role.is_instruction:
             rest.append((message, text))
             continue

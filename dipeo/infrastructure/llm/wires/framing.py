@@ -41,8 +41,13 @@ class ServerSentEvents:
         self._data: list[bytes] = []
         self._size = 0
         self._skip_newline = False
+        self._is_first = True
 
     def feed(self, chunk: bytes) -> list[JsonValue]:
+        if self._is_first and chunk:
+            # A byte order mark before the stream says nothing; cut in two it is rarer than rare, and ends as an error.
+            self._is_first = False
+            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
         if self._skip_newline and chunk:
             self._skip_newline = False
             chunk = chunk.removeprefix(b"\n")
@@ -59,7 +64,10 @@ class ServerSentEvents:
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
                 self._size += len(line)
             elif not line and self._data:
-                events.append(self._take())
+                if any(self._data):
+                    events.append(self._take())
+                else:
+                    self._data = []  # data without any text is no event, by the standard
         return events
 
     def finish(self) -> list[JsonValue]:

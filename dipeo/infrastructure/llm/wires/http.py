@@ -1,5 +1,6 @@
 """The default wire: one aiohttp session per endpoint, no redirects, nothing retried, bounded bodies."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from typing import Final
 
@@ -19,13 +20,16 @@ from dipeo.domain.errors import (
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
 from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
+from dipeo.infrastructure.llm.wires.live_calls import check_live_call
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 """The largest answer that is read, after decompression."""
 
 CONNECT_TIMEOUT_S: Final = 10.0
 KEEPALIVE_S: Final = 15.0
-"""Idle connections are dropped sooner than providers drop them, so that a request seldom meets a dead one."""
+LOCAL_KEEPALIVE_S: Final = 3.0
+"""Idle connections are dropped sooner than servers drop them, so that a request seldom meets a dead one: providers keep
+them for a minute and more, servers of one's own, which are reached without TLS, often for five seconds."""
 
 _USER_AGENT: Final = "dipeo"
 _READ_BYTES: Final = 64 * 1024
@@ -40,10 +44,14 @@ class HttpWire(Wire):
     """
 
     def __init__(self, base_url: str, *, credentials: Mapping[str, str]) -> None:
+        check_live_call(base_url)
         self._base_url = base_url.rstrip("/")
+        self._is_secure = base_url.startswith("https:")
         self._urls: dict[str, URL] = {}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=KEEPALIVE_S if self._is_secure else LOCAL_KEEPALIVE_S
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Content-Type": "application/json", "User-Agent": _USER_AGENT, **credentials},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
@@ -56,27 +64,38 @@ class HttpWire(Wire):
         try:
             return await _reply_of(await self._post(exchange))
         except (aiohttp.ClientError, OSError) as problem:
-            raise _translated(problem) from None
+            failure = _translated(problem)
+        # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
+        raise failure
 
     async def stream(self, exchange: WireRequest) -> WireStream:
         try:
-            return _HttpStream(await self._post(exchange), exchange)
+            return _HttpStream(await self._post(exchange, is_stream=True), exchange)
         except (aiohttp.ClientError, OSError) as problem:
-            raise _translated(problem) from None
+            failure = _translated(problem)
+        # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
+        raise failure
 
     async def aclose(self) -> None:
         await self._session.close()
+        # The sockets say that they are closed in the next turn of the loop, which may be about to end.
+        await asyncio.sleep(0)
 
-    def _post(self, exchange: WireRequest) -> Awaitable[aiohttp.ClientResponse]:
+    def _post(self, exchange: WireRequest, *, is_stream: bool = False) -> Awaitable[aiohttp.ClientResponse]:
         if self._session.closed:
             raise ServiceClosedError("The wire is closed.")
         url = self._urls.get(exchange.path)
         if url is None:
             url = self._urls[exchange.path] = URL(self._base_url + exchange.path, encoded=True)
+        headers = exchange.headers or None
+        if is_stream and not self._is_secure:
+            # Some servers of one's own close the connection after a stream though they promised to keep it, and the
+            # next request would be lost on it. Without TLS a new connection is cheap.
+            headers = {**exchange.headers, "Connection": "close"}
         return self._session.post(
             url,
             data=orjson.dumps(exchange.body),
-            headers=exchange.headers or None,
+            headers=headers,
             allow_redirects=False,
         )
 
@@ -106,20 +125,28 @@ class _HttpStream(WireStream):
                     yield event
             for event in parser.finish():
                 yield event
+            return
         except (aiohttp.ClientError, OSError) as problem:
-            raise _translated(problem) from None
+            failure = _translated(problem)
+        # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
+        raise failure
 
     async def reply(self) -> WireReply:
         try:
             return await _reply_of(self._response)
         except (aiohttp.ClientError, OSError) as problem:
-            raise _translated(problem) from None
+            failure = _translated(problem)
+        # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
+        raise failure
 
     async def drain(self) -> None:
         try:
             await self._response.content.read(_DRAIN_BYTES)
+            return
         except (aiohttp.ClientError, OSError) as problem:
-            raise _translated(problem) from None
+            failure = _translated(problem)
+        # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
+        raise failure
 
     async def aclose(self) -> None:
         # An unread rest makes the connection useless for the next request: close, do not release.

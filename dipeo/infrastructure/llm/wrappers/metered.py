@@ -5,6 +5,8 @@ import logging
 from collections.abc import AsyncGenerator
 from datetime import datetime
 
+from attrs import evolve
+
 from dipeo.domain.attempt import Attempt
 from dipeo.domain.completion import Completion, CompletionRequest
 from dipeo.domain.errors import (
@@ -42,7 +44,7 @@ class MeteredModel(ChatModelPort):
         self._clock = clock
 
     async def complete(self, request: CompletionRequest) -> Completion:
-        start = self._start()
+        start = self._start(request)
         try:
             completion = await self._inner.complete(request)
         except DipeoError as error:
@@ -56,15 +58,14 @@ class MeteredModel(ChatModelPort):
         return CompletionStream(self._events(request))
 
     async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
-        start = self._start()
+        start = self._start(request)
         has_ended = False
         try:
             async with self._inner.stream(request) as stream:
                 async for event in stream.events:
                     if isinstance(event, CompletionEnd):
-                        end = CompletionEnd(await self._succeeded(request, start, event.completion))
                         has_ended = True
-                        yield end
+                        yield CompletionEnd(await self._succeeded(request, start, event.completion))
                         return
                     yield event
         except DipeoError as error:
@@ -75,8 +76,13 @@ class MeteredModel(ChatModelPort):
                 await self._cancelled(request, start)
             raise
 
-    def _start(self) -> "_Start":
-        return self._clock.now(), self._clock.monotonic_s()
+    def _start(self, request: CompletionRequest) -> "_Start":
+        try:
+            # Looked up now: a source that fails later must not cost the answer, nor a new key be put down for an old.
+            key = self._keys.find(request.service, request.api_key_id)
+        except DipeoError:
+            key = None  # the pool will meet the same failure, and raise it
+        return self._clock.now(), self._clock.monotonic_s(), key.fingerprint if key else None
 
     async def _succeeded(self, request: CompletionRequest, start: "_Start", completion: Completion) -> Completion:
         attempt = self._attempt(request, start, usage=completion.usage, request_id=completion.request_id, status=200)
@@ -86,24 +92,25 @@ class MeteredModel(ChatModelPort):
     async def _failed(self, request: CompletionRequest, start: "_Start", error: DipeoError) -> DipeoError:
         if error.status is None and isinstance(error, _LOCAL_REFUSALS):
             return error
-        attempt = self._attempt(
-            request,
-            start,
+        attempt = evolve(
+            self._attempt(request, start, request_id=error.request_id, status=error.status),
             verdict=error.verdict or Verdict.PROVIDER_ERROR,
-            status=error.status,
             provider_code=error.provider_code,
-            request_id=error.request_id,
             retry_after_s=error.retry_after_s,
         )
         await self._record(attempt)
         return error.with_attempts((attempt,))
 
     async def _cancelled(self, request: CompletionRequest, start: "_Start") -> None:
-        await self._record(self._attempt(request, start, verdict=Verdict.CANCELLED))
+        await self._record(evolve(self._attempt(request, start), verdict=Verdict.CANCELLED))
 
     async def _record(self, attempt: Attempt) -> None:
         try:
             await self._ledger.record(attempt)
+        except asyncio.CancelledError:
+            # The caller leaves while the ledger writes: the attempt was made, and is written down to the end.
+            await asyncio.shield(asyncio.ensure_future(self._ledger.record(attempt)))
+            raise
         except Exception:  # noqa: BLE001  # whatever a ledger raises: an answer that was paid for must not be lost over it
             _LOG.exception("An attempt of call %s could not be recorded.", attempt.call_id)
 
@@ -112,15 +119,11 @@ class MeteredModel(ChatModelPort):
         request: CompletionRequest,
         start: "_Start",
         *,
-        verdict: Verdict | None = None,
         status: int | None = None,
-        provider_code: str | None = None,
         request_id: str | None = None,
-        retry_after_s: float | None = None,
         usage: Usage = UNREPORTED_USAGE,
     ) -> Attempt:
-        started_at, started_s = start
-        key = self._keys.find(request.service, request.api_key_id)
+        started_at, started_s, fingerprint = start
         return Attempt(
             call_id=request.call_id,
             number=request.attempt_number,
@@ -129,16 +132,13 @@ class MeteredModel(ChatModelPort):
             person_id=request.person_id,
             started_at=started_at,
             latency_ms=(self._clock.monotonic_s() - started_s) * 1000,
-            key_fingerprint=key.fingerprint if key else None,
+            key_fingerprint=fingerprint,
             waited_s=request.waited_s,
-            verdict=verdict,
             status=status,
-            provider_code=provider_code,
             request_id=request_id,
-            retry_after_s=retry_after_s,
             usage=usage,
         )
 
 
-_Start = tuple[datetime, float]
-"""When an attempt began: the time of day, and seconds on the clock's monotonic scale."""
+_Start = tuple[datetime, float, str | None]
+"""When an attempt began, as time of day and as seconds on the clock's monotonic scale, and its key's fingerprint."""

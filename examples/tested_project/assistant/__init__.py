@@ -1,0 +1,5 @@
+"""Shortens what people write."""
+
+from assistant.headline import headline
+
+__all__ = ["headline"]
