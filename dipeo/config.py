@@ -45,7 +45,9 @@ def _as_secret(environ: Mapping[str, str]) -> SecretVariables:
 class Settings:
     """How dipeo behaves where a call does not say otherwise.
 
-    `base_dir`: prompt files lie below it. `timeout_s`: bounds a whole call, 300 s. `max_attempts`: all attempts of a
+    `base_dir`: prompt files lie below it. `timeout_s`: bounds a whole call, 300 s. `first_token_timeout_s`: bounds the
+    wait for a stream's first event (None: the whole call's bound does). `idle_timeout_s`: bounds every silence of a
+    stream after that, 60 s. `max_attempts`: all attempts of a
     call, 3. `base_urls`: other addresses of services, on top of the usual ones. `key_file`, `dotenv_file`: where keys
     are looked for beside the environment. `retries_unknown_outcome`: try again even where an attempt may have been
     billed. `environ`: the variables that keys are looked for in; it is shown nowhere.
@@ -53,6 +55,8 @@ class Settings:
 
     base_dir: Path = field(default=Path(), converter=Path)
     timeout_s: float = 300.0
+    first_token_timeout_s: float | None = None
+    idle_timeout_s: float | None = 60.0
     max_attempts: int = 3
     base_urls: Mapping[LLMService, str] = field(factory=dict, converter=_as_base_urls)
     key_file: Path | None = None
@@ -61,15 +65,18 @@ class Settings:
     environ: SecretVariables = field(default=NO_VARIABLES, converter=_as_secret, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        check_number("timeout_s", self.timeout_s, minimum=0.001, maximum=24 * 3600)
+        for name in ("timeout_s", "first_token_timeout_s", "idle_timeout_s"):
+            if (limit_s := getattr(self, name)) is not None:
+                check_number(name, limit_s, minimum=0.001, maximum=24 * 3600)
         check_number("max_attempts", self.max_attempts, minimum=1, maximum=20, is_whole=True)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, dotenv_file: str | Path | None = ".env") -> Self:
         """The settings that these variables give, `os.environ` unless told otherwise.
 
-        A `.env` file in the working directory is read beneath them. Known variables: DIPEO_BASE_DIR, DIPEO_LLM_TIMEOUT
-        (seconds), DIPEO_LLM_MAX_RETRIES (attempts in all), DIPEO_LLM_RETRY_UNKNOWN_OUTCOME, DIPEO_KEY_FILE,
+        A `.env` file in the working directory is read beneath them. Known variables: DIPEO_BASE_DIR, DIPEO_LLM_TIMEOUT,
+        DIPEO_LLM_FIRST_TOKEN_TIMEOUT and DIPEO_LLM_IDLE_TIMEOUT (seconds; 0 for the latter two means no limit of their
+        own), DIPEO_LLM_MAX_RETRIES (attempts in all), DIPEO_LLM_RETRY_UNKNOWN_OUTCOME, DIPEO_KEY_FILE,
         DIPEO_<SERVICE>_BASE_URL, and OLLAMA_BASE_URL. Raises `ConfigurationError` naming the variable with a bad value.
         """
         given = dict(os.environ if environ is None else environ)
@@ -80,6 +87,8 @@ class Settings:
             return cls(
                 base_dir=Path(variables.get("DIPEO_BASE_DIR") or "."),
                 timeout_s=_number(variables, "DIPEO_LLM_TIMEOUT", 300.0),
+                first_token_timeout_s=_number(variables, "DIPEO_LLM_FIRST_TOKEN_TIMEOUT", 0.0) or None,
+                idle_timeout_s=_number(variables, "DIPEO_LLM_IDLE_TIMEOUT", 60.0) or None,
                 max_attempts=int(_number(variables, "DIPEO_LLM_MAX_RETRIES", 3, is_whole=True)),
                 base_urls=_base_urls(variables),
                 key_file=Path(key_file) if key_file else None,
@@ -92,7 +101,12 @@ class Settings:
             raise ConfigurationError(f"{variable} is not usable: {problem.message}", field=variable) from None
 
 
-_VARIABLES: Final = {"timeout_s": "DIPEO_LLM_TIMEOUT", "max_attempts": "DIPEO_LLM_MAX_RETRIES"}
+_VARIABLES: Final = {
+    "timeout_s": "DIPEO_LLM_TIMEOUT",
+    "first_token_timeout_s": "DIPEO_LLM_FIRST_TOKEN_TIMEOUT",
+    "idle_timeout_s": "DIPEO_LLM_IDLE_TIMEOUT",
+    "max_attempts": "DIPEO_LLM_MAX_RETRIES",
+}
 
 
 def _read_dotenv(path: Path | None) -> Mapping[str, str]:

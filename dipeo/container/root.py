@@ -59,5 +59,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         formatter=formatter,
         timeout_s=settings.provided.timeout_s,
+        first_token_timeout_s=settings.provided.first_token_timeout_s,
+        idle_timeout_s=settings.provided.idle_timeout_s,
         max_attempts=settings.provided.max_attempts,
     )

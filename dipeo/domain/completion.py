@@ -82,7 +82,8 @@ class Adaptation:
 class CompletionOptions(TypedDict, total=False):
     """What a call may ask beside its messages and model.
 
-    `timeout_s` bounds the whole call in seconds; `max_attempts` is the number of attempts in all; `provider_options`
+    `timeout_s` bounds the whole call in seconds, `first_token_timeout_s` the wait for a stream's first event,
+    `idle_timeout_s` every silence after it; `max_attempts` is the number of attempts in all; `provider_options`
     go into the request body as they are; `strict` makes every adaptation an error.
     """
 
@@ -93,6 +94,8 @@ class CompletionOptions(TypedDict, total=False):
     seed: int | None
     reasoning_effort: ReasoningEffort | str | None
     timeout_s: float | None
+    first_token_timeout_s: float | None
+    idle_timeout_s: float | None
     max_attempts: int | None
     provider_options: Mapping[str, object]
     base_url: str | None
@@ -119,6 +122,8 @@ class CompletionRequest:
     person_id: str | None = None
     call_id: str = ""
     deadline_at_s: float | None = None
+    first_token_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
     max_attempts: int = 1
     attempt_number: int = 1
     waited_s: float = 0.0

@@ -1,6 +1,7 @@
 """Every service answers through the whole stack, over real sockets."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pickle
@@ -391,10 +392,11 @@ async def test_what_was_brought_along_is_not_closed(settings: Settings) -> None:
             assert (await llm.complete(HELLO, "gpt-5.4-mini")).text == expected
 
 
-async def collect_into(pieces: list[str], stream: dipeo.CompletionStream) -> None:
-    """Reads a stream to its end, or as far as it comes."""
+async def collect_into(pieces: list[str], stream: dipeo.CompletionStream, *, pause_s: float = 0.0) -> None:
+    """Reads a stream to its end, or as far as it comes, with a pause after each piece."""
     async for piece in stream.text():
         pieces.append(piece)
+        await asyncio.sleep(pause_s)
 
 
 async def closed(simulator: ProviderSimulator) -> None:
@@ -402,3 +404,73 @@ async def closed(simulator: ProviderSimulator) -> None:
     async with asyncio.timeout(2):
         while simulator.open_connections:
             await asyncio.sleep(0.01)
+
+
+@each_dialect
+async def test_the_first_event_may_take_only_so_long(
+    service: LLMService, simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """A stream from which nothing comes is given up at its own limit, long before the call's deadline."""
+    simulator.script(service.value, Reply("Too late.", delay_s=5))
+    async with dipeo.connect(settings) as llm:
+        began = time.monotonic()
+        stream = llm.stream(HELLO, MODELS[service], service=service, first_token_timeout_s=0.1)
+        with pytest.raises(errors.DeadlineExceededError) as caught:
+            await stream.collect()
+        assert time.monotonic() - began < 2
+        await closed(simulator)
+    assert caught.value.context["phase"] == "first_token"
+
+
+@each_dialect
+async def test_a_stream_that_falls_silent_is_given_up(
+    service: LLMService, simulator: ProviderSimulator, settings: Settings
+) -> None:
+    """Silence after some text ends the stream with what had come; a reader's own slowness does not."""
+    simulator.script(service.value, Fault.hang(after_chunks=2))
+    async with dipeo.connect(settings) as llm:
+        stream = llm.stream(HELLO, MODELS[service], service=service, idle_timeout_s=0.1)
+        pieces: list[str] = []
+        with pytest.raises(errors.IncompleteStreamError) as caught:
+            await collect_into(pieces, stream, pause_s=0.15)
+        await closed(simulator)
+    assert caught.value.context["phase"] == "idle"
+    assert caught.value.partial_text == "".join(pieces)
+    assert len(pieces) == 2
+
+
+async def test_keeping_a_connection_alive_is_no_progress() -> None:
+    """Comments that keep the connection open do not count as events: the stream is given up all the same."""
+
+    has_left = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):
+                writer.write(b": still here\n\n")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+        has_left.set()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, dipeo.connect(Settings(base_urls={"openai_compatible": base_url})) as llm:
+        stream = llm.stream(HELLO, "any", service="openai_compatible", first_token_timeout_s=0.15)
+        with pytest.raises(errors.DeadlineExceededError):
+            await stream.collect()
+        async with asyncio.timeout(2):
+            await has_left.wait()
+
+
+async def test_five_hundred_streams_are_open_at_once(simulator: ProviderSimulator, settings: Settings) -> None:
+    """Five hundred streams answer side by side and leave no connection behind."""
+    simulator.script("openai", *[Reply("one two three", chunk_delay_s=0.9)] * 500)
+    async with dipeo.connect(settings) as llm:
+        streams = [llm.stream(HELLO, "gpt-5.4-mini") for _ in range(500)]
+        completions = await asyncio.gather(*(stream.collect() for stream in streams))
+    assert {completion.text for completion in completions} == {"one two three"}
+    assert simulator.peak_connections == 500
+    await closed(simulator)

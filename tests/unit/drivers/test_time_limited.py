@@ -90,10 +90,10 @@ async def test_what_had_arrived_is_kept() -> None:
     model = TimeLimitedModel(Hanging(), ManualClock())
     with pytest.raises(errors.DeadlineExceededError) as caught:
         await model.stream(request(SOON_S)).collect()
-    assert caught.value.context == {"partial_text": "Hel"}
+    assert caught.value.context == {"partial_text": "Hel", "phase": "total"}
     with pytest.raises(errors.DeadlineExceededError) as caught:
         await model.complete(request(SOON_S))
-    assert caught.value.context == {}
+    assert caught.value.context == {"phase": "total"}
 
 
 @ways

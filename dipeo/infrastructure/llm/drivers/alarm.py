@@ -50,10 +50,10 @@ class AlarmWatch:
 class Alarm:
     """Interrupts whoever waits when the time is up; the time in which a reader works on an event counts too."""
 
-    __slots__ = ("_has_cancelled", "_has_rung", "_waiting", "_watch", "at")
+    __slots__ = ("_deadline_at", "_has_cancelled", "_has_rung", "_waiting", "_watch", "at")
 
-    def __init__(self, watch: AlarmWatch, at: float, *, has_rung: bool) -> None:
-        self.at = at
+    def __init__(self, watch: AlarmWatch, deadline_at: float, *, has_rung: bool) -> None:
+        self.at = self._deadline_at = deadline_at
         self._has_rung = has_rung
         self._has_cancelled = False
         self._waiting: asyncio.Task[object] | None = None
@@ -61,10 +61,23 @@ class Alarm:
         if not has_rung:
             watch.add(self)
 
-    async def wait_for(self, begin: Callable[..., Awaitable[_T]], *arguments: object) -> _T:
-        """What `begin(*arguments)` comes to. Raises the builtin `TimeoutError` when the time is up."""
+    @property
+    def is_final(self) -> bool:
+        """Whether it is set for the deadline itself, not for a single wait before it."""
+        return self.at >= self._deadline_at
+
+    async def wait_for(
+        self, begin: Callable[..., Awaitable[_T]], *arguments: object, within_s: float | None = None
+    ) -> _T:
+        """What `begin(*arguments)` comes to. Raises the builtin `TimeoutError` when the time is up.
+
+        `within_s` bounds this wait alone, in seconds, within the deadline.
+        """
         if self._has_rung:
             raise builtins.TimeoutError
+        if within_s is not None:
+            self.at = min(self._deadline_at, asyncio.get_running_loop().time() + within_s)
+            self._watch.add(self)
         task = self._waiting = asyncio.current_task()
         cancelled_before = task.cancelling() if task is not None else 0
         try:
@@ -83,6 +96,11 @@ class Alarm:
 
     def ring(self) -> None:
         """The time is up."""
+        if self._waiting is None and not self.is_final:
+            # The wait that it was set for is over, and a reader may take their time up to the deadline.
+            self.at = self._deadline_at
+            self._watch.add(self)
+            return
         self._has_rung = True
         if self._waiting is not None:
             self._has_cancelled = self._waiting.cancel()

@@ -26,6 +26,8 @@ class CallOptions:
 
     sampling: Sampling = NO_SAMPLING
     timeout_s: float | None = None
+    first_token_timeout_s: float | None = None
+    idle_timeout_s: float | None = None
     max_attempts: int | None = None
     provider_options: JsonObject = field(factory=dict)
     base_url: str | None = None
@@ -44,9 +46,10 @@ def read_options(options: CompletionOptions) -> CallOptions:
         if name not in KNOWN_OPTIONS:
             raise _unknown(name)
     sampling = {name: value for name, value in given.items() if name in _SAMPLING}
-    timeout_s, max_attempts = options.get("timeout_s"), options.get("max_attempts")
-    if timeout_s is not None:
-        check_number("timeout_s", timeout_s, minimum=0.001, maximum=MAX_TIMEOUT_S)
+    max_attempts = options.get("max_attempts")
+    for name in ("timeout_s", "first_token_timeout_s", "idle_timeout_s"):
+        if given.get(name) is not None:
+            check_number(name, given[name], minimum=0.001, maximum=MAX_TIMEOUT_S)
     if max_attempts is not None:
         check_number("max_attempts", max_attempts, minimum=1, maximum=MAX_ATTEMPTS, is_whole=True)
     base_url, provider_options = options.get("base_url"), given.get("provider_options")
@@ -55,7 +58,9 @@ def read_options(options: CompletionOptions) -> CallOptions:
         raise ValidationError(f"'strict' must be True or False, not {is_strict!r}.", field="strict")
     return CallOptions(
         sampling=Sampling(**sampling) if sampling else NO_SAMPLING,  # type: ignore[arg-type]  # checked by Sampling
-        timeout_s=timeout_s,
+        timeout_s=options.get("timeout_s"),
+        first_token_timeout_s=options.get("first_token_timeout_s"),
+        idle_timeout_s=options.get("idle_timeout_s"),
         max_attempts=max_attempts,
         provider_options={} if provider_options is None else check_provider_options(provider_options),
         base_url=None if base_url is None else check_identifier("base_url", base_url),

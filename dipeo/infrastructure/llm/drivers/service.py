@@ -29,7 +29,8 @@ DEFAULT_MAX_ATTEMPTS: Final = 3
 class LLMInfraService(LLMServicePort):
     """Resolves alias and service, prompt and roles, and asks the model that it wraps.
 
-    `timeout_s` bounds a whole call and `max_attempts` counts all its attempts, unless the call says otherwise.
+    `timeout_s` bounds a whole call, `first_token_timeout_s` and `idle_timeout_s` bound a stream's first wait and its
+    silences, and `max_attempts` counts all attempts of a call, unless the call says otherwise.
     """
 
     def __init__(
@@ -41,6 +42,8 @@ class LLMInfraService(LLMServicePort):
         clock: ClockPort,
         formatter: MessageFormatter | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        first_token_timeout_s: float | None = None,
+        idle_timeout_s: float | None = None,
         max_attempts: int = DEFAULT_MAX_ATTEMPTS,
     ) -> None:
         self._model = model
@@ -49,6 +52,8 @@ class LLMInfraService(LLMServicePort):
         self._clock = clock
         self._formatter = formatter or MessageFormatter()
         self._timeout_s = timeout_s
+        self._first_token_timeout_s = first_token_timeout_s
+        self._idle_timeout_s = idle_timeout_s
         self._max_attempts = max_attempts
 
     async def complete(
@@ -116,6 +121,8 @@ class LLMInfraService(LLMServicePort):
             is_strict=call.is_strict,
             call_id=os.urandom(16).hex(),
             deadline_at_s=self._deadline(call),
+            first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
+            idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
             max_attempts=call.max_attempts or self._max_attempts,
         )
 
@@ -166,6 +173,8 @@ class LLMInfraService(LLMServicePort):
             person_id=person_id,
             call_id=os.urandom(16).hex(),
             deadline_at_s=self._deadline(call),
+            first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
+            idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
             max_attempts=call.max_attempts or self._max_attempts,
             notes=prompt.notes,
         )

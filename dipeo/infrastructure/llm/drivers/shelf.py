@@ -121,7 +121,8 @@ class AdapterShelf:
         for place in list(self._lent):
             self._close(place)
         if self._closing:
-            await asyncio.gather(*self._closing)
+            # One adapter that cannot be closed properly must not keep the others open.
+            await asyncio.gather(*self._closing, return_exceptions=True)
         if self._watch is not None:
             watch, self._watch = self._watch, None
             if not watch.ag_running:  # type: ignore[attr-defined]  # typeshed leaves the attribute out

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from weakref import WeakKeyDictionary
 
 from dipeo.domain.completion import Completion, CompletionRequest
-from dipeo.domain.errors import DeadlineExceededError
+from dipeo.domain.errors import DeadlineExceededError, DipeoError, IncompleteStreamError
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEvent, CompletionStream, TextDelta
@@ -14,7 +14,11 @@ from dipeo.infrastructure.llm.drivers.alarm import Alarm, AlarmWatch
 
 
 class TimeLimitedModel(ChatModelPort):
-    """Ends what is not done by `request.deadline_at_s` with `DeadlineExceededError`, and closes its connection."""
+    """Ends what is not done by `request.deadline_at_s` with `DeadlineExceededError`, and closes its connection.
+
+    A stream has two more limits: how long its first event may take, and how long it may then be silent. Only events
+    count: what a provider sends to keep the connection alive does not.
+    """
 
     def __init__(self, inner: ChatModelPort, clock: ClockPort) -> None:
         self._inner = inner
@@ -42,15 +46,17 @@ class TimeLimitedModel(ChatModelPort):
         alarm = self._alarm(request)
         try:
             async with self._inner.stream(request) as stream:
+                within_s = request.first_token_timeout_s
                 while True:
-                    event = await alarm.wait_for(anext, stream.events, None)
+                    event = await alarm.wait_for(anext, stream.events, None, within_s=within_s)
                     if event is None:
                         return
+                    within_s = request.idle_timeout_s
                     if isinstance(event, TextDelta):
                         text.append(event.text)
                     yield event
         except builtins.TimeoutError:
-            raise _too_late(request, "".join(text)) from None
+            raise _too_late(request, "".join(text), phase=_phase(alarm, request, has_text=bool(text))) from None
         finally:
             alarm.stop()
 
@@ -63,5 +69,20 @@ class TimeLimitedModel(ChatModelPort):
         return Alarm(watch, loop.time() + left_s, has_rung=left_s <= 0)
 
 
-def _too_late(request: CompletionRequest, partial_text: str = "") -> DeadlineExceededError:
-    return DeadlineExceededError(provider=request.service.value, model=request.model, partial_text=partial_text or None)
+def _phase(alarm: Alarm, request: CompletionRequest, *, has_text: bool) -> str:
+    if alarm.is_final:
+        return "total"
+    return "idle" if has_text or request.first_token_timeout_s is None else "first_token"
+
+
+def _too_late(request: CompletionRequest, partial_text: str = "", *, phase: str = "total") -> DipeoError:
+    """The error for the limit that was passed; a stream that fell silent after some text is a stream that broke off."""
+    provider, model = request.service.value, request.model
+    if phase == "idle":
+        message = f"The stream fell silent for {request.idle_timeout_s:g} s after {len(partial_text)} characters."
+        return IncompleteStreamError(message, provider=provider, model=model, partial_text=partial_text, phase=phase)
+    message = DeadlineExceededError.default_message
+    if phase == "first_token":
+        message = f"Nothing came within {request.first_token_timeout_s:g} s."
+    partial = partial_text or None
+    return DeadlineExceededError(message, provider=provider, model=model, partial_text=partial, phase=phase)
