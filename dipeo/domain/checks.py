@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from dipeo.domain.errors import ValidationError
@@ -30,12 +31,18 @@ def check_text(field: str, value: object) -> str:
 def check_identifier(field: str, value: object) -> str:
     """`value` as a name: not empty, at most 256 characters, none of them a control character."""
     text = check_text(field, value)
-    if not text or len(text) > MAX_IDENTIFIER_CHARS or not text.isprintable() or text != text.strip():
+    if not _is_identifier(text):
         raise ValidationError(
             f"{field!r} must be 1 to {MAX_IDENTIFIER_CHARS} printable characters without surrounding space.",
             field=field,
         )
     return text
+
+
+@lru_cache(maxsize=4096)
+def _is_identifier(text: str) -> bool:
+    """Remembered, because the same few names come with every call."""
+    return 0 < len(text) <= MAX_IDENTIFIER_CHARS and text.isprintable() and text == text.strip()
 
 
 def check_number(

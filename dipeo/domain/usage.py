@@ -24,9 +24,16 @@ class Usage:
     is_reported: bool = True
 
     def __attrs_post_init__(self) -> None:
-        for name in COUNT_NAMES:
-            count = getattr(self, name)
+        counts = (
+            self.input_tokens,
+            self.output_tokens,
+            self.cached_tokens,
+            self.cache_write_tokens,
+            self.reasoning_tokens,
+        )
+        for place, count in enumerate(counts):
             if type(count) is not int or count < 0:
+                name = COUNT_NAMES[place]
                 raise ValidationError(f"{name!r} must be a whole number from 0, not {count!r}.", field=name)
 
     @property

@@ -1,5 +1,6 @@
 """A ledger that lasts as long as the process."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from dipeo.domain.attempt import Attempt
@@ -13,12 +14,13 @@ class InMemoryLedger(LedgerPort):
     def __init__(self, *, max_attempts_kept: int = 10_000) -> None:
         check_number("max_attempts_kept", max_attempts_kept, minimum=1, is_whole=True)
         self._max_attempts_kept = max_attempts_kept
-        self._attempts: dict[tuple[str, int], Attempt] = {}
+        # Ordered: a plain dict finds its first entry slowly once many before it were deleted.
+        self._attempts: OrderedDict[tuple[str, int], Attempt] = OrderedDict()
 
     async def record(self, attempt: Attempt) -> None:
         self._attempts[(attempt.call_id, attempt.number)] = attempt
         if len(self._attempts) > self._max_attempts_kept:
-            del self._attempts[next(iter(self._attempts))]
+            self._attempts.popitem(last=False)
 
     async def attempts(self, *, call_id: str | None = None) -> Sequence[Attempt]:
         kept = self._attempts.values()

@@ -234,9 +234,10 @@ def decode_usage(body: JsonObject) -> Usage:
     counts = counts_in(usage)
     if not counts or not isinstance(usage, dict):
         return UNREPORTED_USAGE
-    read = counts_in(usage.get("prompt_tokens_details"))
     asked, answered = counts.get("prompt_tokens", 0), counts.get("completion_tokens", 0)
-    reasoned = counts_in(usage.get("completion_tokens_details")).get("reasoning_tokens", 0)
+    details, written = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    read = counts_in(details) if details else {}
+    reasoned = counts_in(written).get("reasoning_tokens", 0) if written else 0
     if reasoned and counts.get("total_tokens") == asked + answered + reasoned:
         # xAI counts reasoning beside the completion; the total gives it away.
         answered += reasoned

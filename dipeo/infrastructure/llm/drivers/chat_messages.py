@@ -21,8 +21,16 @@ def as_chat_messages(messages: Sequence[Mapping[str, object] | ChatMessage]) -> 
             field="messages",
             suggestion='Write [{"role": "user", "content": "..."}].',
         )
-    # Where a message stands is only spelt out when something is wrong with it: every call takes this way.
-    return tuple([_as_chat_message(message, index) for index, message in enumerate(messages)])
+    read: list[ChatMessage] = []
+    for index, message in enumerate(messages):
+        # Nearly every message is a plain role and text, and every call takes this way: the rest is looked at closely.
+        if type(message) is dict and len(message) == 2:
+            word, content = message.get("role"), message.get("content")
+            if type(word) is str and word in _ROLES and type(content) is str and content.isascii() and content:
+                read.append(ChatMessage(_ROLES[word], (TextPart(content),)))
+                continue
+        read.append(_as_chat_message(message, index))
+    return tuple(read)
 
 
 def _as_chat_message(message: object, index: int) -> ChatMessage:

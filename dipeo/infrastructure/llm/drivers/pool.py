@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from dipeo.domain.completion import Completion, CompletionRequest
 from dipeo.domain.errors import ServiceClosedError
@@ -49,8 +49,8 @@ class PooledModel(ChatModelPort):
         self._shelves: WeakKeyDictionary[asyncio.AbstractEventLoop, AdapterShelf] = WeakKeyDictionary()
         self._inherited: list[object] = []
         self._lock = threading.Lock()
-        self._process_id = os.getpid()
         self._is_closed = False
+        _POOLS.add(self)
 
     async def complete(self, request: CompletionRequest) -> Completion:
         endpoint = self._endpoints.find(request)
@@ -87,8 +87,6 @@ class PooledModel(ChatModelPort):
         """The shelf of the running loop: async clients belong to the loop that made them."""
         if self._is_closed:
             raise ServiceClosedError("The service is closed: use it inside its 'with' block.")
-        if self._process_id != os.getpid():
-            self._begin_in_child()
         loop = asyncio.get_running_loop()
         shelf = self._shelves.get(loop)
         if shelf is None:
@@ -101,13 +99,23 @@ class PooledModel(ChatModelPort):
             shelf.discard_replaced(self._endpoints.replacements)
         return shelf
 
-    def _begin_in_child(self) -> None:
+    def begin_in_child(self) -> None:
+        """Begins anew in a forked process; called there by the interpreter."""
         # The parent's adapters are kept and never touched: closing them would end connections that the parent uses.
         self._inherited.append(self._shelves)
         self._shelves = WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._process_id = os.getpid()
 
     def __repr__(self) -> str:
         shelves = list(self._shelves.values())
         return f"<PooledModel {sum(len(shelf) for shelf in shelves)} adapters on {len(shelves)} event loops>"
+
+
+def _begin_in_child() -> None:
+    for pool in list(_POOLS):
+        pool.begin_in_child()
+
+
+_POOLS: WeakSet[PooledModel] = WeakSet()
+# Once for all pools: what is registered for forks is never taken back.
+os.register_at_fork(after_in_child=_begin_in_child)

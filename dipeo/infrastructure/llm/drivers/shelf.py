@@ -2,10 +2,10 @@
 
 import asyncio
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from itertools import islice
 from typing import Final
 
 from attrs import define, field, frozen
@@ -15,8 +15,8 @@ from dipeo.domain.ports.clock import ClockPort
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.factory import Adapter
 
-_LOOKED_AT: Final = 16
-"""How many of the longest unused are looked at for idleness in one call, so that no call pays for all."""
+_SWEEP_SHARE: Final = 1 / 60
+"""How often the shelf is looked through for idle adapters, as a share of their lifetime: not every call pays for it."""
 
 CreateAdapter = Callable[[Endpoint], Awaitable[Adapter]]
 
@@ -65,12 +65,18 @@ class AdapterShelf:
     _watch: AsyncGenerator[None, None] | None = None
     _all_returned: asyncio.Event = field(factory=asyncio.Event)
     _is_closed: bool = False
+    _swept_at_s: float = -math.inf
     replacements_seen: int = 0
 
     async def lease(self, endpoint: Endpoint) -> Place:
         """Lends the endpoint's adapter, made now if there is none; `give_back()` ends the loan."""
-        self._discard_idle(endpoint)
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._swept_at_s + self._limits.idle_lifetime_s * _SWEEP_SHARE:
+            self._discard_idle(now_s)
         place = self._places.get(endpoint)
+        if place is not None and not place.leases and place.last_used_s <= now_s - self._limits.idle_lifetime_s:
+            self._discard(endpoint)
+            place = None
         if place is None:
             place = await self._wait_for(endpoint)
         else:
@@ -199,22 +205,14 @@ class AdapterShelf:
         finally:
             await self.aclose()
 
-    def _discard_idle(self, wanted: Endpoint) -> None:
-        """Takes adapters off the shelf that were idle too long: the one wanted now, and some of the longest unused."""
-        if not self._places:
-            return
-        oldest_s = self._clock.monotonic_s() - self._limits.idle_lifetime_s
-        place = self._places.get(wanted)
-        if place is not None and not place.leases and place.last_used_s <= oldest_s:
-            self._discard(wanted)
-        for endpoint, place in list(islice(self._places.items(), _LOOKED_AT)):
-            if place.leases:
-                # In use is not idle, however long it takes; it must not stand before those that are.
-                self._places.move_to_end(endpoint)
-            elif place.last_used_s <= oldest_s:
+    def _discard_idle(self, now_s: float) -> None:
+        """Takes all adapters off the shelf that were idle too long."""
+        self._swept_at_s = now_s
+        oldest_s = now_s - self._limits.idle_lifetime_s
+        for endpoint, place in list(self._places.items()):
+            # In use is not idle, however long it takes.
+            if not place.leases and place.last_used_s <= oldest_s:
                 self._discard(endpoint)
-            else:
-                return
 
     def _discard(self, endpoint: Endpoint) -> None:
         """Takes an adapter off the shelf; it is closed now, or after its last loan."""

@@ -106,15 +106,11 @@ class MeteredModel(ChatModelPort):
 
     async def _record(self, attempt: Attempt) -> None:
         try:
-            await self._write(attempt)
+            await self._ledger.record(attempt)
         except asyncio.CancelledError:
             # The caller leaves while the ledger writes: the attempt was made, and is written down to the end.
-            await asyncio.shield(asyncio.ensure_future(self._write(attempt)))
+            await asyncio.shield(asyncio.ensure_future(self._record(attempt)))
             raise
-
-    async def _write(self, attempt: Attempt) -> None:
-        try:
-            await self._ledger.record(attempt)
         except Exception:  # noqa: BLE001  # whatever a ledger raises: an answer that was paid for must not be lost over it
             _LOG.exception("An attempt of call %s could not be recorded.", attempt.call_id)
 
