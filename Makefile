@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TOPIC ?= What should a thinking machine be allowed to decide?
 TURNS ?= 6
 
-.PHONY: help install run test check format docs bench clean
+.PHONY: help install run test check format docs bench soak clean
 
 help: ## Print this help
 	@echo "dipeo: persons converse on any large language model"
@@ -46,6 +46,9 @@ docs: $(STAMP) ## Build the documentation into site/
 
 bench: $(STAMP) ## Compare a call with bare aiohttp and the official SDK, in one interleaved run
 	$(BIN)/python -m benchmarks.call_path $(ARGS)
+
+soak: $(STAMP) ## Make 100,000 mixed calls and see whether all is given back and memory stays (some minutes)
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
