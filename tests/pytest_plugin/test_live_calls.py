@@ -6,12 +6,12 @@ import threading
 import pytest
 
 from dipeo import errors
+from dipeo.infrastructure.llm.drivers.endpoint import is_loopback
 from dipeo.infrastructure.llm.wires.http import HttpWire
 from dipeo.infrastructure.llm.wires.live_calls import (
     LiveCallForbiddenError,
     check_live_call,
     forbid_live_calls,
-    is_loopback,
 )
 
 REAL = "https://api.openai.com/v1"

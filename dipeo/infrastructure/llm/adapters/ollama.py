@@ -61,8 +61,7 @@ class OllamaAdapter(BaseLLMAdapter):
         return ChatLinesDecoder()
 
     def credentials(self) -> Mapping[str, str]:
-        key = self._endpoint.key
-        return {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+        return self._endpoint.bearer()
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return ModelCapabilities(

@@ -89,8 +89,7 @@ class ChatGPTAdapter(BaseLLMAdapter):
         return ChatStreamDecoder(vendor="openai", demands_end_marker=True)
 
     def credentials(self) -> Mapping[str, str]:
-        key = self._endpoint.key
-        return {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+        return self._endpoint.bearer()
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return capabilities_of(model)

@@ -111,8 +111,7 @@ class OpenAICompatibleAdapter(BaseLLMAdapter):
         return ChatStreamDecoder(vendor=self._endpoint.service.value, demands_end_marker=demands_end)
 
     def credentials(self) -> Mapping[str, str]:
-        key = self._endpoint.key
-        return {"Authorization": f"Bearer {key.reveal()}"} if key else {}
+        return self._endpoint.bearer()
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return capabilities_of(self._endpoint.service, model)

@@ -1,7 +1,8 @@
 """Where a request goes, and with which key."""
 
 import re
-from ipaddress import ip_address
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,6 +23,10 @@ class Endpoint:
     service: LLMService
     base_url: str
     key: Secret | None = None
+
+    def bearer(self) -> Mapping[str, str]:
+        """The header that carries the key where a service wants it as a bearer token; none without a key."""
+        return {"Authorization": f"Bearer {self.key.reveal()}"} if self.key else {}
 
 
 # `urlsplit` drops some of these in silence, and an empty query or fragment swallows the path that is put behind it.
@@ -47,7 +52,7 @@ def check_base_url(base_url: str, *, field: str, has_key: bool) -> str:
         is_address = False
     if not is_address or parts.hostname is None:
         raise ConfigurationError(f"{field!r} is not a http or https URL.", field=field)
-    if parts.scheme == "http" and has_key and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and has_key and not is_loopback(parts.hostname):
         raise ConfigurationError(
             f"{field!r} is plain http: the API key would travel in the clear.",
             field=field,
@@ -56,13 +61,14 @@ def check_base_url(base_url: str, *, field: str, has_key: bool) -> str:
     return base_url.rstrip("/")
 
 
-_LOCAL_NAMES: Final = frozenset({"localhost", "ip6-localhost"})
-
-
-def _is_loopback(host: str) -> bool:
-    if host in _LOCAL_NAMES or host.endswith(".localhost"):
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine by its very name: 127.0.0.0/8, `::1`, `localhost` and names below it."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(name)
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -62,19 +61,9 @@ def check_live_call(base_url: str) -> None:
     """Raises `LiveCallForbiddenError` if the address is not on this machine while real calls are forbidden."""
     if not _FORBIDDING:
         return
+    # Only where a wire is opened: the guard itself stands in projects that use nothing of dipeo, and must load nothing.
+    from dipeo.infrastructure.llm.drivers.endpoint import is_loopback
+
     host = urlsplit(base_url).hostname or ""
     if not is_loopback(host):
         raise LiveCallForbiddenError(host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine by its very name: 127.0.0.0/8, `::1`, `localhost` and names below it."""
-    name = host.lower().removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ip_address(name)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
