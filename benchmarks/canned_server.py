@@ -62,6 +62,8 @@ STREAM_TAIL = _chunk({}, "stop") + b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 class _Canned(asyncio.Protocol):
     """Answers each complete request on the connection; looks at nothing but its length and `"stream":true`."""
 
+    delay_s = 0.0
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
@@ -78,6 +80,8 @@ class _Canned(asyncio.Protocol):
             body, self._buffer = self._buffer[end + 4 : end + 4 + length], self._buffer[end + 4 + length :]
             if b'"stream":true' in body or b'"stream": true' in body:
                 self._stream(0)
+            elif self.delay_s:
+                asyncio.get_running_loop().call_later(self.delay_s, self._transport.write, UNARY)
             else:
                 self._transport.write(UNARY)
 
@@ -92,23 +96,24 @@ class _Canned(asyncio.Protocol):
             self._transport.write(STREAM_TAIL)
 
 
-async def _serve(ready: Connection) -> None:
+async def _serve(ready: Connection, delay_s: float) -> None:
+    _Canned.delay_s = delay_s
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     server = await asyncio.get_running_loop().create_server(_Canned, sock=listener)
     ready.send(listener.getsockname()[1])
     await server.serve_forever()
 
 
-def _run(ready: Connection) -> None:
-    asyncio.run(_serve(ready))
+def _run(ready: Connection, delay_s: float) -> None:
+    asyncio.run(_serve(ready, delay_s))
 
 
 @contextmanager
-def canned_server() -> Iterator[str]:
-    """The base URL of the server, which runs in a process of its own."""
+def canned_server(*, delay_s: float = 0.0) -> Iterator[str]:
+    """The base URL of the server, which runs in a process of its own and thinks for `delay_s` before it answers."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(theirs,), daemon=True)
+    process = context.Process(target=_run, args=(theirs, delay_s), daemon=True)
     process.start()
     try:
         if not ours.poll(20):

@@ -139,7 +139,8 @@ class CompletionRequest:
             )
 
 
-@frozen(kw_only=True)
+# Without slots, so that `with_attempts()` can copy it cheaply: every call takes that way.
+@frozen(kw_only=True, slots=False)
 class Completion:
     """An answer.
 
@@ -180,19 +181,6 @@ class Completion:
 
     def with_attempts(self, attempts: tuple[Attempt, ...], *, latency_ms: float) -> "Completion":
         """The same answer, with the attempts that led to it."""
-        # Spelt out, because every call takes this way and attrs' `evolve` costs several times as much.
-        return Completion(
-            service=self.service,
-            model=self.model,
-            parts=self.parts,
-            finish_reason=self.finish_reason,
-            raw_finish_reason=self.raw_finish_reason,
-            usage=self.usage,
-            response_id=self.response_id,
-            request_id=self.request_id,
-            adaptations=self.adaptations,
-            notes=self.notes,
-            attempts=attempts,
-            latency_ms=latency_ms,
-            raw=self.raw,
-        )
+        told = object.__new__(type(self))
+        told.__dict__.update(self.__dict__, attempts=attempts, latency_ms=latency_ms)
+        return told

@@ -17,7 +17,8 @@ class TextPart:
     text: str
 
     def __attrs_post_init__(self) -> None:
-        check_text("text", self.text)
+        if type(self.text) is not str or not self.text.isascii():
+            check_text("text", self.text)
 
 
 @frozen(kw_only=True)

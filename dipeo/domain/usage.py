@@ -31,9 +31,9 @@ class Usage:
             self.cache_write_tokens,
             self.reasoning_tokens,
         )
-        for place, count in enumerate(counts):
+        for count in counts:
             if type(count) is not int or count < 0:
-                name = COUNT_NAMES[place]
+                name = COUNT_NAMES[counts.index(count)]
                 raise ValidationError(f"{name!r} must be a whole number from 0, not {count!r}.", field=name)
 
     @property

@@ -57,8 +57,7 @@ class InMemoryAliases(AliasPort):
     def resolve(self, name: str) -> ModelTarget | None:
         if name in self._aliases:
             return self._aliases[name]
-        rule = self._rule_for(name)
-        if rule is not None:
+        if self._beginnings and (rule := self._rule_for(name)) is not None:
             return rule
         target = self._inferred.get(name)
         if target is None:

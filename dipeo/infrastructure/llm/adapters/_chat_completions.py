@@ -18,7 +18,15 @@ from dipeo.domain.sampling import NO_SAMPLING, ReasoningEffort
 from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
-from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, counts_in, object_in, objects_in, text_in
+from dipeo.infrastructure.llm.drivers.answer import (
+    Answer,
+    EncodedRequest,
+    count_in,
+    counts_in,
+    object_in,
+    objects_in,
+    text_in,
+)
 from dipeo.infrastructure.llm.drivers.provider_errors import MAX_MESSAGE_CHARS, read_refusal
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
 from dipeo.infrastructure.llm.drivers.turns import CONTINUE_TEXT, spoken
@@ -62,12 +70,14 @@ def encode_request(
         "model": request.model,
         "messages": encode_messages(request.messages, adaptations, capabilities),
     }
-    encode_sampling(body, request, dialect, capabilities, adaptations)
+    if request.sampling is not NO_SAMPLING:
+        encode_sampling(body, request, dialect, capabilities, adaptations)
     if is_stream:
         body["stream"] = True
         if dialect.asks_for_stream_usage:
             body["stream_options"] = {"include_usage": True}
-    with_provider_options(body, request.provider_options)
+    if request.provider_options:
+        with_provider_options(body, request.provider_options)
     return EncodedRequest(exchange=WireRequest(path="/chat/completions", body=body), adaptations=adaptations.made)
 
 
@@ -112,8 +122,6 @@ def encode_sampling(
 ) -> None:
     """Puts the sampling parameters into the body; what the model does not take is recorded."""
     sampling = request.sampling
-    if sampling is NO_SAMPLING:
-        return
     temperature = sampling.temperature
     if temperature is not None and temperature > capabilities.max_temperature and capabilities.takes_temperature:
         reason = f"{request.model} takes temperatures up to {capabilities.max_temperature:g}."
@@ -161,15 +169,15 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
     if not choices or not isinstance(choices[0], dict):
         raise EmptyResponseError()
     choice = choices[0]
-    check_choice(choice)
-    message = object_in(choice.get("message"))
     finish = text_in(choice.get("finish_reason"))
+    if finish == "error" or choice.get("error"):
+        raise failed_choice(choice)
+    message = object_in(choice.get("message"))
+    refusal = text_in(message.get("refusal"))
     parts = decode_parts(
-        text=decode_text(message.get("content")) or text_in(message.get("refusal")),
-        reasoning=decode_reasoning(message),
-        vendor=vendor,
+        text=decode_text(message.get("content")) or refusal, reasoning=decode_reasoning(message), vendor=vendor
     )
-    reason = finish_reason(finish, is_refusal=bool(message.get("refusal")))
+    reason = finish_reason(finish, is_refusal=bool(refusal))
     if not parts and reason in (FinishReason.STOP, FinishReason.OTHER):
         raise EmptyResponseError()
     return Answer(
@@ -182,15 +190,13 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
     )
 
 
-def check_choice(choice: JsonObject) -> None:
-    """Raises `ProviderError` for a choice that failed: OpenRouter reports its providers' failures within it."""
-    error = choice.get("error")
-    if error or choice.get("finish_reason") == "error":
-        said = read_refusal({"error": error})
-        raise ProviderError(
-            f"{ProviderError.default_message} It says: {said.message or 'error'}"[:MAX_MESSAGE_CHARS],
-            provider_code=said.codes[0] if said.codes else None,
-        )
+def failed_choice(choice: JsonObject) -> ProviderError:
+    """The error for a choice that failed: OpenRouter reports its providers' failures within it."""
+    said = read_refusal({"error": choice.get("error")})
+    return ProviderError(
+        f"{ProviderError.default_message} It says: {said.message or 'error'}"[:MAX_MESSAGE_CHARS],
+        provider_code=said.codes[0] if said.codes else None,
+    )
 
 
 def decode_text(content: JsonValue) -> str:
@@ -231,21 +237,21 @@ def finish_reason(word: str, *, is_refusal: bool = False) -> FinishReason:
 def decode_usage(body: JsonObject) -> Usage:
     """The usage, or `UNREPORTED_USAGE`. Groq puts a stream's into `x_groq`; DeepSeek names cache hits its own way."""
     usage = body.get("usage") or object_in(body.get("x_groq")).get("usage")
-    counts = counts_in(usage)
-    if not counts or not isinstance(usage, dict):
+    if not isinstance(usage, dict):
         return UNREPORTED_USAGE
-    asked, answered = counts.get("prompt_tokens", 0), counts.get("completion_tokens", 0)
-    details, written = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    read = counts_in(details) if details else {}
-    reasoned = counts_in(written).get("reasoning_tokens", 0) if written else 0
-    if reasoned and counts.get("total_tokens") == asked + answered + reasoned:
+    asked, answered = count_in(usage.get("prompt_tokens")), count_in(usage.get("completion_tokens"))
+    if not asked and not answered and not counts_in(usage):
+        return UNREPORTED_USAGE
+    read = object_in(usage.get("prompt_tokens_details"))
+    reasoned = count_in(object_in(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    if reasoned and usage.get("total_tokens") == asked + answered + reasoned:
         # xAI counts reasoning beside the completion; the total gives it away.
         answered += reasoned
     return Usage(
         input_tokens=asked,
         output_tokens=answered,
-        cached_tokens=read.get("cached_tokens", 0) or counts.get("prompt_cache_hit_tokens", 0),
-        cache_write_tokens=read.get("cache_write_tokens", 0),
+        cached_tokens=count_in(read.get("cached_tokens")) or count_in(usage.get("prompt_cache_hit_tokens")),
+        cache_write_tokens=count_in(read.get("cache_write_tokens")),
         reasoning_tokens=reasoned,
     )
 
@@ -292,8 +298,9 @@ class ChatStreamDecoder:
         return self._take(choices[0])
 
     def _take(self, choice: JsonObject) -> Sequence[CompletionEvent]:
-        check_choice(choice)
         word = choice.get("finish_reason")
+        if word == "error" or choice.get("error"):
+            raise failed_choice(choice)
         if isinstance(word, str) and word:
             self._finish = word
         delta = object_in(choice.get("delta"))

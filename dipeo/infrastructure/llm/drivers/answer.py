@@ -81,4 +81,4 @@ def counts_in(value: JsonValue) -> dict[str, int]:
 
 def count_in(value: JsonValue) -> int:
     """The value if it is a plausible token count, else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    return value if type(value) is int and value >= 0 else 0

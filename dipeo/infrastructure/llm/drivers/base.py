@@ -71,7 +71,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         encoded = self.encode(request, is_stream=False)
         reply: WireReply | None = None
         try:
-            reply = await self.wire.send(encoded.exchange)
+            reply = await (self._wire or self.wire).send(encoded.exchange)
             body = self._accepted(reply)
             return self._completion(self.decode(body), request, encoded.adaptations, reply.headers, raw=body)
         except DipeoError as error:

@@ -15,22 +15,27 @@ _KEYS: Final = frozenset({"role", "content", "name"})
 
 def as_chat_messages(messages: Sequence[Mapping[str, object] | ChatMessage]) -> tuple[ChatMessage, ...]:
     """The messages as values. Raises `ValidationError` naming the message and what is wrong with it."""
-    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
+    if type(messages) is not list and not _is_sequence(messages):
         raise ValidationError(
             "'messages' must be a list of messages.",
             field="messages",
             suggestion='Write [{"role": "user", "content": "..."}].',
         )
-    read: list[ChatMessage] = []
-    for index, message in enumerate(messages):
-        # Nearly every message is a plain role and text, and every call takes this way: the rest is looked at closely.
-        if type(message) is dict and len(message) == 2:
-            word, content = message.get("role"), message.get("content")
-            if type(word) is str and word in _ROLES and type(content) is str and content.isascii() and content:
-                read.append(ChatMessage(_ROLES[word], (TextPart(content),)))
-                continue
-        read.append(_as_chat_message(message, index))
-    return tuple(read)
+    try:
+        return tuple([_plain(message) for message in messages])
+    except (TypeError, KeyError, ValidationError):
+        return tuple([_as_chat_message(message, index) for index, message in enumerate(messages)])
+
+
+def _plain(message: object) -> ChatMessage:
+    """A message of a role and a text, as nearly all are and every call reads them; raises something for any other."""
+    if type(message) is dict and len(message) == 2 and (content := message["content"]):
+        return ChatMessage(_ROLES[message["role"]], (TextPart(content),))
+    raise TypeError
+
+
+def _is_sequence(messages: object) -> bool:
+    return isinstance(messages, Sequence) and not isinstance(messages, str | bytes | Mapping)
 
 
 def _as_chat_message(message: object, index: int) -> ChatMessage:

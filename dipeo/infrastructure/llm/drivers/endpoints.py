@@ -10,6 +10,7 @@ from dipeo.domain.errors import ConfigurationError, MissingAPIKeyError
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
+from dipeo.infrastructure.forks import renew_in_child
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint, check_base_url
 
 KEYLESS_SERVICES: Final = frozenset({LLMService.OLLAMA, LLMService.OPENAI_COMPATIBLE})
@@ -27,6 +28,7 @@ class EndpointDirectory:
         self._current: dict[_Address, Endpoint] = {}
         self._shared: WeakValueDictionary[tuple[LLMService, str, Secret | None], Endpoint] = WeakValueDictionary()
         self._lock = threading.Lock()
+        renew_in_child(self)
         self.replacements = 0
         """How often a key was replaced by another; whoever keeps something by endpoint looks when this has grown."""
 
@@ -39,10 +41,15 @@ class EndpointDirectory:
         address = (request.service, request.base_url, request.api_key_id)
         key = self._keys.find(request.service, request.api_key_id)
         endpoint = self._current.get(address)
-        if endpoint is None or endpoint.key != key:
+        # Most sources give the same object every time, and keys are compared in constant time, which takes its time.
+        if endpoint is None or (endpoint.key is not key and endpoint.key != key):
             with self._lock:
                 endpoint = self._current[address] = self._endpoint(request, key, replaces=endpoint is not None)
         return endpoint
+
+    def begin_in_child(self) -> None:
+        """Takes a new lock: another thread may have held this one when the process was forked."""
+        self._lock = threading.Lock()
 
     def is_current(self, endpoint: Endpoint) -> bool:
         """Whether any request still goes there, as far as is known."""

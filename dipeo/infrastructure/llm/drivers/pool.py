@@ -1,11 +1,8 @@
 """Lends adapters: one per endpoint and event loop, made once, kept while in use and for an hour of idleness."""
 
 import asyncio
-import os
-import threading
 from collections.abc import AsyncGenerator
 from typing import Final
-from weakref import WeakKeyDictionary, WeakSet
 
 from dipeo.domain.completion import Completion, CompletionRequest
 from dipeo.domain.errors import ServiceClosedError
@@ -13,6 +10,7 @@ from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEvent, CompletionStream
 from dipeo.infrastructure.llm.drivers.endpoints import EndpointDirectory
+from dipeo.infrastructure.llm.drivers.per_loop import PerLoop
 from dipeo.infrastructure.llm.drivers.shelf import AdapterShelf, CreateAdapter, ShelfLimits
 
 IDLE_LIFETIME_S: Final = 3600.0
@@ -46,16 +44,13 @@ class PooledModel(ChatModelPort):
         self._limits = ShelfLimits(
             max_adapters=max_adapters, idle_lifetime_s=idle_lifetime_s, close_grace_s=close_grace_s
         )
-        self._shelves: WeakKeyDictionary[asyncio.AbstractEventLoop, AdapterShelf] = WeakKeyDictionary()
-        self._inherited: list[object] = []
-        self._lock = threading.Lock()
+        self._shelves = PerLoop(self._new_shelf)
         self._is_closed = False
-        _POOLS.add(self)
 
     async def complete(self, request: CompletionRequest) -> Completion:
         endpoint = self._endpoints.find(request)
         shelf = self._shelf()
-        place = await shelf.lease(endpoint)
+        place = shelf.lend(endpoint) or await shelf.lease(endpoint)
         try:
             return await place.adapter.complete(request)
         finally:
@@ -67,8 +62,7 @@ class PooledModel(ChatModelPort):
     async def aclose(self) -> None:
         """Closes the adapters of the running event loop at once, and refuses new calls. Closing twice does nothing."""
         self._is_closed = True
-        with self._lock:
-            shelf = self._shelves.pop(asyncio.get_running_loop(), None)
+        shelf = self._shelves.pop(asyncio.get_running_loop())
         if shelf is not None:
             await shelf.aclose()
 
@@ -87,35 +81,14 @@ class PooledModel(ChatModelPort):
         """The shelf of the running loop: async clients belong to the loop that made them."""
         if self._is_closed:
             raise ServiceClosedError("The service is closed: use it inside its 'with' block.")
-        loop = asyncio.get_running_loop()
-        shelf = self._shelves.get(loop)
-        if shelf is None:
-            with self._lock:
-                for other in [known for known in self._shelves if known.is_closed()]:
-                    del self._shelves[other]
-                shelf = AdapterShelf(self._create, self._clock, self._endpoints.is_current, self._limits)
-                self._shelves[loop] = shelf
+        shelf = self._shelves.get(asyncio.get_running_loop())
         if shelf.replacements_seen != self._endpoints.replacements:
             shelf.discard_replaced(self._endpoints.replacements)
         return shelf
 
-    def begin_in_child(self) -> None:
-        """Begins anew in a forked process; called there by the interpreter."""
-        # The parent's adapters are kept and never touched: closing them would end connections that the parent uses.
-        self._inherited.append(self._shelves)
-        self._shelves = WeakKeyDictionary()
-        self._lock = threading.Lock()
+    def _new_shelf(self) -> AdapterShelf:
+        return AdapterShelf(self._create, self._clock, self._endpoints.is_current, self._limits)
 
     def __repr__(self) -> str:
-        shelves = list(self._shelves.values())
+        shelves = self._shelves.values()
         return f"<PooledModel {sum(len(shelf) for shelf in shelves)} adapters on {len(shelves)} event loops>"
-
-
-def _begin_in_child() -> None:
-    for pool in list(_POOLS):
-        pool.begin_in_child()
-
-
-_POOLS: WeakSet[PooledModel] = WeakSet()
-# Once for all pools: what is registered for forks is never taken back.
-os.register_at_fork(after_in_child=_begin_in_child)

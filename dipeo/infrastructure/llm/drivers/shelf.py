@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import math
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Final
@@ -32,6 +31,11 @@ class Place:
     is_discarded: bool = False
     is_closed: bool = False
 
+    @property
+    def since(self) -> tuple[bool, float]:
+        """Puts those that are lent behind those that are not, and the longest unused first."""
+        return self.leases > 0, self.last_used_s
+
 
 @frozen(kw_only=True)
 class ShelfLimits:
@@ -58,8 +62,8 @@ class AdapterShelf:
     _clock: ClockPort
     _is_current: Callable[[Endpoint], bool]
     _limits: ShelfLimits
-    _places: OrderedDict[Endpoint, Place] = field(factory=OrderedDict)
-    _lent: set[Place] = field(factory=set)
+    _places: dict[Endpoint, Place] = field(factory=dict)
+    _leaving: set[Place] = field(factory=set)
     _creations: dict[Endpoint, Creation] = field(factory=dict)
     _closing: set[asyncio.Task[None]] = field(factory=set)
     _watch: AsyncGenerator[None, None] | None = None
@@ -70,38 +74,34 @@ class AdapterShelf:
 
     async def lease(self, endpoint: Endpoint) -> Place:
         """Lends the endpoint's adapter, made now if there is none; `give_back()` ends the loan."""
+        place = self.lend(endpoint) or await self._wait_for(endpoint)
+        if len(self._places) > self._limits.max_adapters:
+            # The longest unused gives way; one in use does so only where all are.
+            self._discard(min(self._places, key=lambda each: self._places[each].since))
+        return place
+
+    def lend(self, endpoint: Endpoint) -> Place | None:
+        """Lends the endpoint's adapter if it is on the shelf; `give_back()` ends the loan."""
         now_s = self._clock.monotonic_s()
         if now_s >= self._swept_at_s + self._limits.idle_lifetime_s * _SWEEP_SHARE:
             self._discard_idle(now_s)
         place = self._places.get(endpoint)
-        if place is not None and not place.leases and place.last_used_s <= now_s - self._limits.idle_lifetime_s:
-            self._discard(endpoint)
-            place = None
         if place is None:
-            place = await self._wait_for(endpoint)
-        else:
-            self._places.move_to_end(endpoint)
-            self._lend(place, times=1)
-        if len(self._places) > self._limits.max_adapters:
-            self._discard(next(iter(self._places)))
+            return None
+        if not place.leases and place.last_used_s <= now_s - self._limits.idle_lifetime_s:
+            self._discard(endpoint)
+            return None
+        place.leases += 1
         return place
-
-    def _lend(self, place: Place, *, times: int) -> None:
-        place.leases += times
-        self._lent.add(place)
 
     def give_back(self, place: Place) -> None:
         """Ends one loan."""
         place.leases -= 1
         place.last_used_s = self._clock.monotonic_s()
-        if self._places.get(place.endpoint) is place:
-            # The longest unused stands in front: what was used just now goes to the end.
-            self._places.move_to_end(place.endpoint)
-        if place.leases == 0:
-            self._lent.discard(place)
-            if place.is_discarded:
-                self._close(place)
-            if not self._lent:
+        if place.is_discarded and place.leases == 0:
+            self._leaving.discard(place)
+            self._close(place)
+            if not self._leaving:
                 self._all_returned.set()
 
     def discard_replaced(self, replacements: int) -> None:
@@ -119,12 +119,12 @@ class AdapterShelf:
         await asyncio.gather(*creations, return_exceptions=True)
         for endpoint in list(self._places):
             self._discard(endpoint)
-        if self._lent:
+        if self._leaving:
             self._all_returned.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._limits.close_grace_s):
                     await self._all_returned.wait()
-        for place in list(self._lent):
+        for place in list(self._leaving):
             self._close(place)
         if self._closing:
             # One adapter that cannot be closed properly must not keep the others open.
@@ -184,7 +184,7 @@ class AdapterShelf:
                 raise asyncio.CancelledError
             place = self._places[endpoint] = Place(endpoint, adapter, self._clock.monotonic_s())
             # Lent before any of those who wait gets their turn: until then, nothing else may take it off the shelf.
-            self._lend(place, times=creation.waiting)
+            place.leases += creation.waiting
             return place
         finally:
             self._forget(endpoint, creation)
@@ -220,6 +220,8 @@ class AdapterShelf:
         place.is_discarded = True
         if place.leases == 0:
             self._close(place)
+        else:
+            self._leaving.add(place)
 
     def _close(self, place: Place) -> None:
         if not place.is_closed:

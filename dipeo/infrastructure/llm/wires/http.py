@@ -94,7 +94,8 @@ class HttpWire(Wire):
             headers = {**exchange.headers, "Connection": "close"}
         return self._session.post(
             url,
-            data=orjson.dumps(exchange.body),
+            # Copied, because orjson's own bytes keep the 4 KB they were written in for as long as the answer takes.
+            data=bytes(memoryview(orjson.dumps(exchange.body))),
             headers=headers,
             allow_redirects=False,
         )
@@ -157,12 +158,12 @@ class _HttpStream(WireStream):
 
 
 async def _reply_of(response: aiohttp.ClientResponse) -> WireReply:
-    declared = response.content_length
+    content = response.content
     try:
-        if declared is not None and declared <= MAX_BODY_BYTES and "Content-Encoding" not in response.headers:
-            body = await response.read()
-        else:
-            body = await _bounded_body_of(response)
+        # Nearly every answer has come whole by now, and its connection is given back already.
+        body = content.read_nowait() if content.is_eof() else await _bounded_body_of(response)
+        if len(body) > MAX_BODY_BYTES:
+            raise MalformedResponseError(f"The answer is larger than {MAX_BODY_BYTES} bytes.", status=response.status)
     except BaseException:
         # Read to its end, a response has given its connection back; one that was not read must not keep it.
         response.close()
@@ -174,13 +175,11 @@ async def _reply_of(response: aiohttp.ClientResponse) -> WireReply:
 
 
 async def _bounded_body_of(response: aiohttp.ClientResponse) -> bytes:
-    """The decoded body, given up as soon as it is larger than it may be."""
+    """The decoded body; the rest of one that is larger than it may be is not read."""
     chunks: list[bytes] = []
     size = 0
-    while chunk := await response.content.readany():
+    while size <= MAX_BODY_BYTES and (chunk := await response.content.readany()):
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise MalformedResponseError(f"The answer is larger than {MAX_BODY_BYTES} bytes.", status=response.status)
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -21,7 +21,7 @@ from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
-from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.domain.usage import UNREPORTED_USAGE
 from dipeo.domain.verdict import Verdict
 
 # What dipeo itself refuses before anything is sent is no attempt; the provider's refusals carry its HTTP status.
@@ -52,7 +52,9 @@ class MeteredModel(ChatModelPort):
         except asyncio.CancelledError:
             await self._cancelled(request, start)
             raise
-        return await self._succeeded(request, start, completion)
+        attempt = self._attempt(request, start, status=200, answer=completion)
+        await self._record(attempt)
+        return completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
 
     def stream(self, request: CompletionRequest) -> CompletionStream:
         return CompletionStream(self._events(request))
@@ -65,7 +67,10 @@ class MeteredModel(ChatModelPort):
                 async for event in stream.events:
                     if isinstance(event, CompletionEnd):
                         has_ended = True
-                        yield CompletionEnd(await self._succeeded(request, start, event.completion))
+                        attempt = self._attempt(request, start, status=200, answer=event.completion)
+                        await self._record(attempt)
+                        told = event.completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
+                        yield CompletionEnd(told)
                         return
                     yield event
         except DipeoError as error:
@@ -84,16 +89,12 @@ class MeteredModel(ChatModelPort):
             key = None  # the pool will meet the same failure, and raise it
         return self._clock.now(), self._clock.monotonic_s(), key.fingerprint if key else None
 
-    async def _succeeded(self, request: CompletionRequest, start: "_Start", completion: Completion) -> Completion:
-        attempt = self._attempt(request, start, usage=completion.usage, request_id=completion.request_id, status=200)
-        await self._record(attempt)
-        return completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
-
     async def _failed(self, request: CompletionRequest, start: "_Start", error: DipeoError) -> DipeoError:
         if error.status is None and isinstance(error, _LOCAL_REFUSALS):
             return error
         attempt = evolve(
-            self._attempt(request, start, request_id=error.request_id, status=error.status),
+            self._attempt(request, start, status=error.status),
+            request_id=error.request_id,
             verdict=error.verdict or Verdict.PROVIDER_ERROR,
             provider_code=error.provider_code,
             retry_after_s=error.retry_after_s,
@@ -120,8 +121,7 @@ class MeteredModel(ChatModelPort):
         start: "_Start",
         *,
         status: int | None = None,
-        request_id: str | None = None,
-        usage: Usage = UNREPORTED_USAGE,
+        answer: Completion | None = None,
     ) -> Attempt:
         started_at, started_s, fingerprint = start
         return Attempt(
@@ -135,8 +135,8 @@ class MeteredModel(ChatModelPort):
             key_fingerprint=fingerprint,
             waited_s=request.waited_s,
             status=status,
-            request_id=request_id,
-            usage=usage,
+            request_id=answer.request_id if answer else None,
+            usage=answer.usage if answer else UNREPORTED_USAGE,
         )
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import builtins
 from collections.abc import AsyncGenerator
-from weakref import WeakKeyDictionary
 
 from dipeo.domain.completion import Completion, CompletionRequest
 from dipeo.domain.errors import DeadlineExceededError, DipeoError, IncompleteStreamError
@@ -11,6 +10,7 @@ from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEvent, CompletionStream, TextDelta
 from dipeo.infrastructure.llm.drivers.alarm import Alarm, AlarmWatch
+from dipeo.infrastructure.llm.drivers.per_loop import PerLoop
 
 
 class TimeLimitedModel(ChatModelPort):
@@ -23,14 +23,15 @@ class TimeLimitedModel(ChatModelPort):
     def __init__(self, inner: ChatModelPort, clock: ClockPort) -> None:
         self._inner = inner
         self._clock = clock
-        self._watches: WeakKeyDictionary[asyncio.AbstractEventLoop, AlarmWatch] = WeakKeyDictionary()
+        self._watches = PerLoop(AlarmWatch)
 
     async def complete(self, request: CompletionRequest) -> Completion:
         if request.deadline_at_s is None:
             return await self._inner.complete(request)
         alarm = self._alarm(request)
         try:
-            return await alarm.wait_for(self._inner.complete, request)
+            with alarm:
+                return await self._inner.complete(request)
         except builtins.TimeoutError:
             raise _too_late(request) from None
         finally:
@@ -48,7 +49,8 @@ class TimeLimitedModel(ChatModelPort):
             async with self._inner.stream(request) as stream:
                 within_s = request.first_token_timeout_s
                 while True:
-                    event = await alarm.wait_for(anext, stream.events, None, within_s=within_s)
+                    with alarm.within(within_s):
+                        event = await anext(stream.events, None)
                     if event is None:
                         return
                     within_s = request.idle_timeout_s
@@ -62,11 +64,8 @@ class TimeLimitedModel(ChatModelPort):
 
     def _alarm(self, request: CompletionRequest) -> Alarm:
         loop = asyncio.get_running_loop()
-        watch = self._watches.get(loop)
-        if watch is None:
-            watch = self._watches[loop] = AlarmWatch()
         left_s = (request.deadline_at_s or 0.0) - self._clock.monotonic_s()
-        return Alarm(watch, loop.time() + left_s, has_rung=left_s <= 0)
+        return Alarm(self._watches.get(loop), loop.time() + left_s, has_rung=left_s <= 0)
 
 
 def _phase(alarm: Alarm, request: CompletionRequest, *, has_text: bool) -> str:
