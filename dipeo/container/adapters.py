@@ -1,6 +1,10 @@
 """Which adapter speaks for which service, over which wire."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Final
+
+from attrs import frozen
 
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.llm.drivers.base import WireOpener
@@ -18,11 +22,24 @@ COMPATIBLE_SERVICES = (
 )
 
 
-def open_http_wire(endpoint: Endpoint, credentials: Mapping[str, str]) -> Wire:
-    """The default wire of every service."""
-    from dipeo.infrastructure.llm.wires.http import HttpWire
+@frozen
+class ImportedWire:
+    """Opens wires of a module that is imported when the first one is needed."""
 
-    return HttpWire(endpoint.base_url, credentials=credentials)
+    module: str
+
+    def __call__(self, endpoint: Endpoint, credentials: Mapping[str, str]) -> Wire:
+        opened: Wire = import_module(self.module).open_wire(endpoint, credentials)
+        return opened
+
+
+open_http_wire: Final = ImportedWire("dipeo.infrastructure.llm.wires.http")
+"""The default wire of every service."""
+
+
+def modules_of(open_wire: WireOpener) -> Sequence[str]:
+    """What is worth importing before a wire is opened: it takes too long for an event loop to wait for it."""
+    return (open_wire.module,) if isinstance(open_wire, ImportedWire) else ()
 
 
 def adapter_builders(open_wire: WireOpener = open_http_wire) -> Mapping[LLMService, AdapterBuilder]:

@@ -4,7 +4,7 @@ from dependency_injector import containers, providers
 
 from dipeo.application.context import ContextPreparation
 from dipeo.config import Settings
-from dipeo.container.adapters import adapter_builders, open_http_wire
+from dipeo.container.adapters import adapter_builders, modules_of, open_http_wire
 from dipeo.container.key_sources import build_keys
 from dipeo.container.stack import build_stack
 from dipeo.infrastructure.catalog.aliases import InMemoryAliases
@@ -42,7 +42,7 @@ class Container(containers.DeclarativeContainer):
     # from a request to a provider
     open_wire = providers.Object(open_http_wire)
     builders = _Shared(adapter_builders, open_wire)
-    factory = _Shared(AdapterFactory, builders)
+    factory = _Shared(AdapterFactory, builders, modules=providers.Callable(modules_of, open_wire))
     endpoints = _Shared(EndpointDirectory, settings.provided.base_urls, keys)
     pool = _Shared(PooledModel, factory.provided.create, endpoints, clock)
     model = _Shared(build_stack, pool, settings=settings, ledger=ledger, keys=keys, clock=clock)

@@ -2,7 +2,6 @@
 
 import asyncio
 import concurrent.futures
-import os
 import threading
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -15,6 +14,7 @@ from dipeo.domain.person import PersonLLMConfig
 from dipeo.domain.ports.llm import LLMServicePort
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionEvent, CompletionStream, TextDelta
+from dipeo.infrastructure.forks import renew_in_child
 
 _T = TypeVar("_T")
 
@@ -25,22 +25,26 @@ _LAST_TURNS: Final = 3
 class BackgroundLoop:
     """An event loop in a daemon thread. Any thread may `run()` coroutines on it and waits for the result.
 
-    A forked process finds the thread gone and begins a new one with its first call.
+    The thread begins with the first call; a forked process, which finds it gone, begins one of its own.
     """
 
-    _process_id: int
-    _lock: threading.Lock
-    _is_closing: bool
-    _loop: asyncio.AbstractEventLoop
-    _thread: threading.Thread
-
     def __init__(self) -> None:
-        self._begin()
+        self._lock = threading.Lock()
+        self._is_closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._inherited: list[object] = []
+        renew_in_child(self)
+
+    def begin_in_child(self) -> None:
+        """Forgets the thread, which lives in the parent alone; called in a forked process by the interpreter."""
+        # Kept, not closed: the parent's loop and ours look at the same sockets.
+        self._inherited.append((self._loop, self._thread))
+        self._lock = threading.Lock()
+        self._loop = self._thread = None
 
     def run(self, coroutine: Coroutine[object, object, _T]) -> _T:
         """The coroutine's result, or its exception. Raises `ServiceClosedError` when the loop is or was closed."""
-        if self._process_id != os.getpid():
-            self._begin()
         with self._lock:
             if self._is_closing or threading.current_thread() is self._thread:
                 coroutine.close()
@@ -49,8 +53,9 @@ class BackgroundLoop:
                     if self._is_closing
                     else "A call on the background loop must not wait for itself."
                 )
+            loop = self._loop or self._begin()
             has_ended = threading.Event()
-            future = asyncio.run_coroutine_threadsafe(_announced(coroutine, has_ended), self._loop)
+            future = asyncio.run_coroutine_threadsafe(_announced(coroutine, has_ended), loop)
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -67,39 +72,19 @@ class BackgroundLoop:
     def close(self) -> None:
         """Cancels what still runs and stops the thread. Closing twice does nothing."""
         with self._lock:
-            if self._is_closing or self._process_id != os.getpid():
+            if self._is_closing:
                 return
             # From here on nobody can hand in a call, so that nothing is left that would never be answered.
             self._is_closing = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(STOP_TIMEOUT_S)
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(STOP_TIMEOUT_S)
 
-    def _begin(self) -> None:
-        self._process_id = os.getpid()
-        self._lock = threading.Lock()
-        self._is_closing = False
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="dipeo-loop", daemon=True)
+    def _begin(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_serve, args=(loop,), name="dipeo-loop", daemon=True)
         self._thread.start()
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-            # Ending a task may begin another, such as one that closes a connection.
-            while pending := asyncio.all_tasks(self._loop):
-                # A task that has not begun would be cancelled without its coroutine ever being entered, or closed.
-                self._loop.run_until_complete(asyncio.sleep(0))
-                for task in pending:
-                    task.cancel()
-                self._loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            # A connection that was just closed says so in the next turns of the loop: they must come before its end.
-            for _ in range(_LAST_TURNS):
-                self._loop.run_until_complete(asyncio.sleep(0))
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        finally:
-            self._loop.close()
+        return loop
 
     def __repr__(self) -> str:
         return f"<BackgroundLoop {'closed' if self._is_closing else 'running'}>"
@@ -111,6 +96,27 @@ class BackgroundLoop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Runs the loop until it is stopped, and ends what is left."""
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        # Ending a task may begin another, such as one that closes a connection.
+        while pending := asyncio.all_tasks(loop):
+            # A task that has not begun would be cancelled without its coroutine ever being entered, or closed.
+            loop.run_until_complete(asyncio.sleep(0))
+            for task in pending:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        # A connection that was just closed says so in the next turns of the loop: they must come before its end.
+        for _ in range(_LAST_TURNS):
+            loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(loop.shutdown_default_executor())
+    finally:
+        loop.close()
 
 
 class SyncCompletionStream:

@@ -58,6 +58,8 @@ def test_commands_in_the_pages_exist() -> None:
             assert words[1] in targets, line
         elif words[:1] == ["dipeo"]:
             command = _COMMANDS if words[1].startswith("-") else _COMMANDS.commands[words[1]]
+            if below := getattr(command, "commands", {}) if command is not _COMMANDS else {}:
+                command = below[words[2]]
             known = {name for parameter in command.params for name in parameter.opts}
             assert {word for word in words if word.startswith("--")} <= known, line
             seen += 1

@@ -27,6 +27,9 @@ from dipeo.infrastructure.keys.variable_name import USUAL_VARIABLES
 from tests.docs.page import DOCS, Page, rows
 
 _COMMANDS: Any = typer.main.get_command(app)
+_SUBCOMMANDS = [
+    f"{group} {name}" for group, above in _COMMANDS.commands.items() for name in getattr(above, "commands", ())
+]
 _REFERENCE = DOCS / "reference"
 _ERRORS = Page(_REFERENCE / "errors.md")
 _API = Page(_REFERENCE / "api.md")
@@ -132,6 +135,15 @@ def test_every_command_is_described() -> None:
 def test_every_option_of_a_command_is_described(command: str) -> None:
     """The table of a command has each of its options, and no other."""
     assert _documented_options(_CLI.section(f"dipeo {command}")) == _options_of(_COMMANDS.commands[command])
+
+
+@pytest.mark.parametrize("command", _SUBCOMMANDS)
+def test_every_option_of_a_subcommand_is_described(command: str) -> None:
+    """The commands below a command have tables of their own, and each is in the table of the one above."""
+    group, name = command.split()
+    documented = _documented_options(_CLI.section(f"dipeo {command}"))
+    assert documented == _options_of(_COMMANDS.commands[group].commands[name])
+    assert name in {row[0] for row in rows(_CLI.section(f"dipeo {group}"))}
 
 
 def test_the_options_without_a_command_are_described() -> None:

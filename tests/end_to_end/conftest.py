@@ -1,6 +1,6 @@
 """A simulator and settings that point every service at it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -18,6 +18,12 @@ ENVIRON = {
 @pytest.fixture
 async def simulator() -> AsyncIterator[ProviderSimulator]:
     async with ProviderSimulator(seed=11) as running:
+        yield running
+
+
+@pytest.fixture
+def thread_simulator() -> Iterator[ProviderSimulator]:
+    with ProviderSimulator(seed=11) as running:
         yield running
 
 

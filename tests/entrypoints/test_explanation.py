@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import typer
 
 from dipeo.domain.completion import ChatMessage, CompletionRequest, Role
 from dipeo.domain.service import LLMService
 from dipeo.entrypoints.cli.explanation import CapturingModel
+from dipeo.entrypoints.cli.main import app
 from dipeo.testing import ProviderSimulator
 from tests.entrypoints.command_line import CANARY, CommandLine
 
@@ -45,6 +48,41 @@ def test_what_is_explained_is_what_is_sent(cli: CommandLine, simulator: Provider
         assert {name.lower(): value for name, value in request["headers"].items()}.items() <= real.headers.items()
         assert (request["method"], request["is_stream"]) == (real.method, real.is_stream)
         assert f"Model: {request['model']}" in words
+
+
+def test_what_persons_are_said_to_be_sent_is_what_they_are_sent(cli: CommandLine, simulator: ProviderSimulator) -> None:
+    """`chat --explain`, `converse --explain` and `persons render --wire` tell the body that chat and converse send."""
+    cases = (
+        (("chat", "-p", "ada.md"), "Hi\n"),
+        (("chat", "-p", "boole.md"), "Hi\n"),
+        (("converse", "odd.md", "ada.md", "--topic", "Rain", "--turns", "1"), ""),
+    )
+    for arguments, stdin in cases:
+        (explained,) = cli.run_here(*arguments, "--explain", "--json", stdin=stdin).json["requests"]
+        before = len(simulator.requests)
+        assert cli.run_here(*arguments, stdin=stdin).code == 0
+        (sent,) = simulator.requests[before:]
+        assert explained["body"] == sent.body
+        assert urlsplit(explained["url"]).path == f"/{sent.service}{sent.path}"
+        assert explained["estimated_input_tokens"] > 0
+        if arguments[0] == "chat":
+            rendered = cli.run_here("persons", "render", arguments[2], "-m", "Hi", "--wire", "--json").json["wire"]
+            assert (rendered["body"], rendered["url"]) == (sent.body, explained["url"])
+
+
+def test_every_command_that_asks_a_model_can_be_explained() -> None:
+    """Of the commands that somebody answers, only those that list models, for nothing, have no `--explain`."""
+    commands: Any = typer.main.get_command(app)
+    options = {name: {option for each in command.params for option in each.opts} for name, command in _leaves(commands)}
+    answered = {name for name, known in options.items() if "--on" in known}
+    assert {name for name in answered if "--explain" not in options[name]} == {"doctor", "models"}
+    assert {name for name, known in options.items() if "--explain" in known} == {"ask", "chat", "converse"}
+
+
+def _leaves(group: Any) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        below = getattr(command, "commands", None)
+        yield from _leaves(command) if below else ((name, command),)
 
 
 def test_no_key_is_needed_and_none_is_shown(offline: CommandLine) -> None:

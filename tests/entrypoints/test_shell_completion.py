@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -49,6 +54,44 @@ def test_bad_setting_is_not_in_the_way(line: CommandLine) -> None:
 def _completions(line: CommandLine, words: str) -> list[str]:
     asked = {"_DIPEO_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     return line.given(**asked).run_here().out.split()
+
+
+@pytest.mark.parametrize(
+    ("shell", "words"),
+    [("bash", "complete -o default"), ("zsh", "compdef"), ("fish", "complete --command dipeo")],
+)
+def test_every_shell_has_its_script(line: CommandLine, shell: str, words: str) -> None:
+    """What `--show-completion` prints is in the words of the shell that it is asked for."""
+    shown = _run(["dipeo", "--show-completion", shell], _environment(line.cwd), line.cwd)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert words in shown.stdout
+
+
+def test_installed_completion_completes(line: CommandLine, tmp_path: Path) -> None:
+    """`--install-completion` writes what bash reads when it starts; there, Tab after `dipeo mod` completes the word."""
+    done = _run(["dipeo", "--install-completion", "bash"], _environment(tmp_path), line.cwd)
+    assert (done.returncode, "bash completion installed" in done.stdout) == (0, True), done.stderr
+    tab = 'source ~/.bashrc; COMP_WORDS=(dipeo mod); COMP_CWORD=1; _dipeo_completion dipeo; echo "${COMPREPLY[@]}"'
+    assert _run(["bash", "--norc", "-c", tab], _environment(tmp_path), line.cwd).stdout == "models\n"
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """A shell is named and not guessed from the processes around."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    return {"HOME": str(home), "PATH": path, "LC_ALL": "C.UTF-8", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+
+
+def _run(command: list[str], environment: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
 
 
 def test_script_for_the_shell_can_be_shown() -> None:

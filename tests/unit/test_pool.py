@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -22,6 +24,7 @@ from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.endpoints import EndpointDirectory
 from dipeo.infrastructure.llm.drivers.pool import PooledModel
 from dipeo.testing import FakeKeys, ManualClock
+from tests.virtual_world.virtual_loop import VirtualLoop, run_virtual
 
 BASE_URLS = {LLMService.OPENAI: "https://a.invalid", LLMService.ANTHROPIC: "https://b.invalid"}
 
@@ -321,6 +324,47 @@ async def test_a_replaced_key_drains() -> None:
     await pool.aclose()
 
 
+async def test_a_replaced_key_drains_open_streams_too() -> None:
+    """Streams that were begun with the old key go on to their ends; the adapter is closed once, after the last."""
+    keys = RotatingKeys("sk-old")
+    workshop = Workshop()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, keys), ManualClock())
+    await pool.complete(request())
+    workshop.made[0].gate.clear()
+    streams = [pool.stream(request()) for _ in range(2)]
+    for stream in streams:
+        assert await anext(stream) == TextDelta("Hello.")
+    keys.secret = Secret("sk-new")
+    await pool.complete(request())
+    await streams[0].aclose()
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [0, 0]
+    workshop.made[0].gate.set()
+    assert isinstance(await anext(streams[1]), CompletionEnd)
+    await streams[1].aclose()
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [1, 0]
+    await pool.aclose()
+    assert [adapter.closed for adapter in workshop.made] == [1, 1]
+
+
+async def test_expiry_takes_the_same_for_each_however_many_there_are() -> None:
+    """Five thousand adapters whose hour is over are gone after one call, in at most 200 microseconds each."""
+    many = 5_000
+    workshop, clock = Workshop(), ManualClock()
+    directory = EndpointDirectory(BASE_URLS, FakeKeys())
+    pool = PooledModel(workshop.create, directory, clock, max_adapters=many + 1)
+    for number in range(many):
+        await pool.complete(request(base_url=f"https://host-{number}.invalid"))
+    clock.advance(3600)
+    began_s = time.process_time()
+    await pool.complete(request())
+    await asyncio.sleep(0)
+    assert time.process_time() - began_s < many * 200e-6
+    assert [adapter.closed for adapter in workshop.made] == [1] * many + [0]
+    await pool.aclose()
+
+
 async def test_the_pool_is_bounded() -> None:
     """With more endpoints than places the longest unused adapter gives way, and is closed once."""
     workshop = Workshop()
@@ -470,3 +514,271 @@ async def test_the_pool_shows_its_state() -> None:
     await pool.complete(request())
     assert repr(pool) == "<PooledModel 1 adapters on 1 event loops>"
     await pool.aclose()
+
+
+async def test_an_adapter_whose_key_was_replaced_in_the_making_drains() -> None:
+    """Rotation: made with the old key after the new one was used, it is closed after its last call."""
+    keys, workshop = RotatingKeys("sk-old"), Workshop()
+    workshop.gate.clear()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, keys), ManualClock())
+    before = asyncio.ensure_future(pool.complete(request()))
+    await asyncio.sleep(0)
+    keys.secret = Secret("sk-new")
+    after = asyncio.ensure_future(pool.complete(request()))
+    await asyncio.sleep(0)
+    workshop.gate.set()
+    await asyncio.gather(before, after)
+    await pool.complete(request())
+    await asyncio.sleep(0)
+    assert sorted(adapter.closed for adapter in workshop.made) == [0, 1]
+    await pool.aclose()
+
+
+async def test_the_pool_is_bounded_although_callers_leave() -> None:
+    """Bounded size: whoever leaves at the moment at which their adapter is there does not make the shelf longer."""
+    workshop = Workshop()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock(), max_adapters=3)
+    for number in range(10):
+        workshop.gate.clear()
+        caller = asyncio.ensure_future(pool.complete(request(base_url=f"https://host-{number}.invalid")))
+        await asyncio.sleep(0)
+        workshop.gate.set()
+        while len(workshop.made) == number:
+            await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait([caller])
+    await asyncio.sleep(0)
+    assert repr(pool) == "<PooledModel 3 adapters on 1 event loops>"
+    await pool.aclose()
+
+
+class SlowKeys(APIKeyPort):
+    """Takes its time to say where it looked."""
+
+    def __init__(self) -> None:
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+
+    def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
+        return None if api_key_id else Secret("sk-x")
+
+    def where(self, service: LLMService, api_key_id: str | None = None) -> str:
+        self.is_asked.set()
+        self.may_answer.wait(10)
+        return "nowhere"
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_fork_beside_a_thread_that_looks_up_an_endpoint_locks_nothing() -> None:
+    """A lock that another thread holds at the fork is taken anew in the child, which would otherwise wait for ever."""
+    keys = SlowKeys()
+
+    async def create(_: object) -> GatedAdapter:
+        return GatedAdapter()
+
+    pool = PooledModel(create, EndpointDirectory(BASE_URLS, keys), ManualClock())
+
+    def fail() -> None:
+        with pytest.raises(MissingAPIKeyError):
+            asyncio.run(pool.complete(request(api_key_id="none")))
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    keys.is_asked.wait()
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(2)
+            asyncio.run(pool.complete(request()))
+            os._exit(0)
+        finally:
+            os._exit(2)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    keys.may_answer.set()
+    thread.join()
+    assert status == 0
+
+
+async def test_unless_told_otherwise_there_is_room_for_256() -> None:
+    """The 257th endpoint takes the place of the longest unused."""
+    workshop = Workshop()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+    for number in range(257):
+        await pool.complete(request(base_url=f"https://host-{number}.invalid"))
+        await asyncio.sleep(0)
+        assert sum(adapter.closed for adapter in workshop.made) == (1 if number == 256 else 0)
+    assert workshop.made[0].closed == 1
+    await pool.aclose()
+
+
+async def test_what_was_used_gives_way_after_what_was_not() -> None:
+    """The order in which adapters were made does not matter, only when each was last given back."""
+    workshop, clock = Workshop(), ManualClock()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, FakeKeys()), clock, max_adapters=2)
+    for host in ("a", "b", "a", "c"):
+        await pool.complete(request(base_url=f"https://{host}.invalid"))
+        clock.advance(1)
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [0, 1, 0]
+    await pool.aclose()
+
+
+@pytest.mark.parametrize("held", [0, 1])
+async def test_what_is_in_use_gives_way_last(held: int) -> None:
+    """An adapter that is lent stays on the shelf, though it was used before all others."""
+    workshop, clock = Workshop(), ManualClock()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, FakeKeys()), clock, max_adapters=2)
+    for host in ("a", "b"):
+        await pool.complete(request(base_url=f"https://{host}.invalid"))
+        clock.advance(1)
+    workshop.made[held].gate.clear()
+    long = asyncio.ensure_future(pool.complete(request(base_url=f"https://{'ab'[held]}.invalid")))
+    await asyncio.sleep(0)
+    await pool.complete(request(base_url="https://c.invalid"))
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [held, 1 - held, 0]
+    workshop.made[held].gate.set()
+    await long
+    await pool.aclose()
+
+
+def test_closing_waits_for_one_second_unless_told_otherwise() -> None:
+    """A loan that does not end is cut off then; one that ends is not waited for any longer."""
+
+    async def close_with_a_loan(loop: VirtualLoop, lasts_s: float) -> float:
+        workshop = Workshop()
+        pool = pool_over(workshop)
+        await pool.complete(request())
+        await pool.complete(request(LLMService.ANTHROPIC))
+        streams = [pool.stream(request()), pool.stream(request(LLMService.ANTHROPIC))]
+        for stream in streams:
+            await anext(stream)
+        leaving = [asyncio.ensure_future(close_after(streams[0], lasts_s / 2))]
+        leaving.append(asyncio.ensure_future(close_after(streams[1], lasts_s)))
+        began_s = loop.time()
+        await pool.aclose()
+        took_s = loop.time() - began_s
+        assert [adapter.closed for adapter in workshop.made] == [1, 1]
+        await asyncio.gather(*leaving)
+        assert [adapter.closed for adapter in workshop.made] == [1, 1]
+        return took_s
+
+    assert run_virtual(1, lambda loop: close_with_a_loan(loop, 0.5)).result == 0.5
+    assert run_virtual(1, lambda loop: close_with_a_loan(loop, 1000.0)).result == 1.0
+
+
+async def close_after(stream: CompletionStream, delay_s: float) -> None:
+    """Closes the stream, some time later."""
+    await asyncio.sleep(delay_s)
+    await stream.aclose()
+
+
+async def test_an_adapter_is_idle_to_the_second_when_it_is_asked_for() -> None:
+    """Whether others were looked at just before or not, an hour is an hour; less is not."""
+    for age_s, is_new in ((3599.0, False), (3600.0, True)):
+        workshop, clock = Workshop(), ManualClock()
+        pool = pool_over(workshop, clock)
+        await pool.complete(request())
+        clock.advance(3570)
+        await pool.complete(request(LLMService.ANTHROPIC))
+        clock.advance(age_s - 3570)
+        await pool.complete(request())
+        await asyncio.sleep(0)
+        assert [adapter.closed for adapter in workshop.made] == ([1, 0, 0] if is_new else [0, 0])
+        await pool.aclose()
+
+
+async def test_an_adapter_in_use_does_not_become_idle_between_two_looks() -> None:
+    """One that is lent is lent again, though its last use ended more than an hour ago."""
+    workshop, clock = Workshop(), ManualClock()
+    pool = pool_over(workshop, clock)
+    await pool.complete(request())
+    workshop.made[0].gate.clear()
+    long = asyncio.ensure_future(pool.complete(request()))
+    await asyncio.sleep(0)
+    clock.advance(3570)
+    await pool.complete(request(LLMService.ANTHROPIC))
+    clock.advance(30)
+    workshop.made[0].gate.set()
+    await pool.complete(request())
+    await long
+    assert [adapter.closed for adapter in workshop.made] == [0, 0]
+    await pool.aclose()
+
+
+async def test_idle_adapters_are_looked_for_every_minute() -> None:
+    """Whoever calls, an adapter that nobody asks for any more is closed at most a minute after its hour."""
+    workshop, clock = Workshop(), ManualClock()
+    pool = pool_over(workshop, clock)
+    await pool.complete(request())
+    for _ in range(60):
+        clock.advance(60)
+        assert workshop.made[0].closed == 0
+        await pool.complete(request(LLMService.ANTHROPIC))
+        await asyncio.sleep(0)
+    assert workshop.made[0].closed == 1
+    await pool.aclose()
+
+
+async def test_a_caller_who_is_told_to_leave_as_the_adapter_comes_gives_it_back() -> None:
+    """It was lent to them already; with nobody left who uses it, it is idle an hour later like any other."""
+    clock = ManualClock()
+    made: list[GatedAdapter] = []
+
+    async def create(endpoint: Endpoint) -> GatedAdapter:
+        made.append(GatedAdapter())
+        if len(made) == 1:
+            asyncio.get_running_loop().call_soon(caller.cancel)
+        return made[-1]
+
+    pool = PooledModel(create, EndpointDirectory(BASE_URLS, FakeKeys()), clock)
+    caller = asyncio.ensure_future(pool.complete(request()))
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    clock.advance(3600)
+    await pool.complete(request())
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in made] == [1, 0]
+    await pool.aclose()
+
+
+async def test_a_failure_nobody_waits_for_any_more_is_no_noise() -> None:
+    """The only caller leaves at the moment at which the creation fails: nothing is reported to the event loop."""
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(str(context)))
+
+    async def create(endpoint: Endpoint) -> GatedAdapter:
+        asyncio.get_running_loop().call_soon(caller.cancel)
+        raise LLMServiceError("no luck")
+
+    pool = PooledModel(create, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+    caller = asyncio.ensure_future(pool.complete(request()))
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await asyncio.sleep(0)
+    gc.collect()
+    assert reported == []
+    await pool.aclose()
+
+
+async def test_one_adapter_that_cannot_be_closed_keeps_no_other_open() -> None:
+    """The pool closes all the same, and tells nobody of it."""
+
+    class Jammed(GatedAdapter):
+        """Fails to close."""
+
+        async def aclose(self) -> None:
+            await super().aclose()
+            raise OSError("jammed")
+
+    made: list[GatedAdapter] = []
+
+    async def create(endpoint: Endpoint) -> GatedAdapter:
+        made.append(Jammed() if not made else GatedAdapter())
+        return made[-1]
+
+    pool = PooledModel(create, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+    await pool.complete(request())
+    await pool.complete(request(LLMService.ANTHROPIC))
+    await pool.aclose()
+    assert [adapter.closed for adapter in made] == [1, 1]

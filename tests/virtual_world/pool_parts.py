@@ -8,7 +8,9 @@ from attrs import define, field
 from dipeo.domain.completion import ChatMessage, Completion, CompletionRequest, FinishReason, Role
 from dipeo.domain.parts import TextPart
 from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.llm import ChatModelPort
+from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
@@ -18,8 +20,9 @@ from dipeo.infrastructure.llm.drivers.pool import IDLE_LIFETIME_S
 class ToldAdapter(ChatModelPort):
     """Every use waits for its own gate; whatever the pool should not do with an adapter is noted."""
 
-    def __init__(self, service: LLMService, clock: ClockPort, violations: list[str]) -> None:
-        self.service = service
+    def __init__(self, endpoint: Endpoint, clock: ClockPort, violations: list[str]) -> None:
+        self.service = endpoint.service
+        self.endpoint = endpoint
         self.closed = 0
         self.gates: dict[str, asyncio.Future[None]] = {}
         self.may_close_under_holder = False
@@ -76,7 +79,7 @@ class ToldAdapter(ChatModelPort):
 class Order:
     """An adapter that was asked for. A stubborn one is finished although it was cancelled."""
 
-    service: LLMService
+    endpoint: Endpoint
     gate: "asyncio.Future[None]"
     task: "asyncio.Task[object] | None"
     is_done: bool = False
@@ -99,10 +102,10 @@ class ToldWorkshop:
 
     async def create(self, endpoint: Endpoint) -> ToldAdapter:
         """What the pool calls."""
-        order = Order(endpoint.service, asyncio.get_running_loop().create_future(), asyncio.current_task())
+        order = Order(endpoint, asyncio.get_running_loop().create_future(), asyncio.current_task())
         self.orders.append(order)
-        if sum(each.is_wanted and each.service is order.service for each in self.orders) > 1:
-            self.violations.append(f"two adapters for {order.service.value} were in the making at once")
+        if sum(each.is_wanted and each.endpoint == endpoint for each in self.orders) > 1:
+            self.violations.append(f"two adapters for {endpoint.service.value} were in the making at once")
         try:
             await order.gate
         except asyncio.CancelledError:
@@ -110,9 +113,29 @@ class ToldWorkshop:
                 raise
         finally:
             order.is_done = True
-        adapter = ToldAdapter(endpoint.service, self.clock, self.violations)
+        adapter = ToldAdapter(endpoint, self.clock, self.violations)
         self.made.append(adapter)
         return adapter
+
+
+class ReplacedKeys(APIKeyPort):
+    """A key for each service, and a new one whenever it is told to."""
+
+    def __init__(self) -> None:
+        self._current: dict[LLMService, Secret] = {}
+        self._made = 0
+
+    def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
+        return self._current.get(service) or self.replace(service)
+
+    def where(self, service: LLMService, api_key_id: str | None = None) -> str:
+        return "the keys that are replaced"
+
+    def replace(self, service: LLMService) -> Secret:
+        """The service's new key."""
+        self._made += 1
+        self._current[service] = Secret(f"sk-{service.value}-{self._made}")
+        return self._current[service]
 
 
 def request_for(service: LLMService, call_id: str) -> CompletionRequest:

@@ -3,6 +3,7 @@
 from itertools import count
 
 import pytest
+from attrs import evolve
 
 from dipeo.domain.service import LLMService
 from dipeo.testing import Fault, Reply
@@ -57,6 +58,45 @@ def test_a_caller_cancelled_at_any_await_harms_nobody(
             assert first.outcome == "answered"
             break
     assert at > 5, "the creator was suspended too seldom for this test to mean anything"
+    assert failures == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("is_stream", [False, True], ids=["unary", "stream"])
+def test_a_waiter_cancelled_at_any_await_harms_nobody(seed: int, is_stream: bool) -> None:
+    """Wherever somebody is cancelled who found the adapter in the making, its creator and all others are answered."""
+    plan = cold_pool(seed, is_stream=is_stream, ledger_delay_s=0.01)
+    creator, waiter, *others = plan.callers
+    plan = evolve(plan, callers=(waiter, creator, *others))
+    failures: dict[int, list[str]] = {}
+    for at in count(1):
+        world = run_world(plan, cancel_first_at=(at,)).result
+        found = violations(world)
+        found += [f"{call.caller.name}: {call.outcome}" for call in world.calls[1:] if call.outcome != "answered"]
+        if found:
+            failures[at] = found
+        if world.calls[0].cancelled_at_s is None:
+            break
+    assert at > 5, "the waiter was suspended too seldom for this test to mean anything"
+    assert failures == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("is_stream", [False, True], ids=["unary", "stream"])
+def test_who_is_cancelled_at_any_await_and_was_alone_leaves_nothing(seed: int, is_stream: bool) -> None:
+    """Nobody else wants the adapter: it is given up in the making, or closed once when it was made."""
+    plan = cold_pool(seed, is_stream=is_stream, ledger_delay_s=0.01)
+    plan = evolve(plan, callers=plan.callers[:1])
+    failures: dict[int, list[str]] = {}
+    made = set()
+    for at in count(1):
+        world = run_world(plan, cancel_first_at=(at,)).result
+        if found := violations(world):
+            failures[at] = found
+        made.add(len(world.stack.workshop.made))
+        if world.calls[0].cancelled_at_s is None:
+            break
+    assert made == {0, 1}, "the caller was never cancelled before the adapter was made, or never after"
     assert failures == {}
 
 

@@ -16,11 +16,12 @@ from hypothesis.stateful import (
 )
 
 from dipeo.domain.errors import LLMServiceError, ServiceClosedError
+from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.llm.drivers.endpoints import EndpointDirectory
 from dipeo.infrastructure.llm.drivers.pool import PooledModel
-from dipeo.testing import FakeKeys, ManualClock
-from tests.virtual_world.pool_parts import Order, ToldWorkshop, request_for
+from dipeo.testing import ManualClock
+from tests.virtual_world.pool_parts import Order, ReplacedKeys, ToldWorkshop, request_for
 from tests.virtual_world.virtual_loop import VirtualLoop
 
 SERVICES = (LLMService.OPENAI, LLMService.ANTHROPIC, LLMService.GOOGLE)
@@ -37,18 +38,20 @@ class Use:
 
     call_id: str
     service: LLMService
+    key: Secret | None
     task: "asyncio.Task[object]"
     is_cancelled: bool = False
 
 
 class PoolMachine(RuleBasedStateMachine):
-    """Callers come and go, creations succeed, fail and dawdle, time passes, the pool closes."""
+    """Callers come and go, creations succeed, fail and dawdle, keys are replaced, time passes, the pool closes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = ManualClock()
         self.violations: list[str] = []
         self.uses: list[Use] = []
+        self.keys = ReplacedKeys()
         self.workshop = ToldWorkshop(self.clock, self.violations)
         self.closing: asyncio.Task[None] | None = None
 
@@ -56,7 +59,7 @@ class PoolMachine(RuleBasedStateMachine):
     def open(self, seed: int, max_adapters: int) -> None:
         """A pool that has room for fewer adapters than there are endpoints, or just enough."""
         self.loop = VirtualLoop(seed)
-        directory = EndpointDirectory(BASE_URLS, FakeKeys())
+        directory = EndpointDirectory(BASE_URLS, self.keys)
         self.pool = PooledModel(self.workshop.create, directory, self.clock, max_adapters=max_adapters)
 
     # --- what callers do ---------------------------------------------------------------------------------------------
@@ -66,7 +69,8 @@ class PoolMachine(RuleBasedStateMachine):
         """Somebody calls or streams."""
         call_id = f"use-{len(self.uses)}"
         using = self.read(service, call_id) if is_stream else self.call(service, call_id)
-        self.uses.append(Use(call_id, service, self.loop.create_task(using, name=call_id)))
+        key = self.keys.find(service)
+        self.uses.append(Use(call_id, service, key, self.loop.create_task(using, name=call_id)))
         self.loop.run_turns(turns)
 
     @precondition(lambda self: self.held())
@@ -110,13 +114,13 @@ class PoolMachine(RuleBasedStateMachine):
         if not wanted:
             return
         order = wanted[index % len(wanted)]
-        waiting = [use for use in self.running() if use.service is order.service and not self.is_held(use)]
+        waiting = [use for use in self.running() if use.key == order.endpoint.key and not self.is_held(use)]
         order.gate.set_exception(LLMServiceError("The workshop failed."))
         self.settle()
         problems = [use.task.exception() for use in waiting if not use.is_cancelled]
         assert all(isinstance(problem, LLMServiceError) for problem in problems), problems
         assert len({id(problem) for problem in problems}) == len(problems)
-        assert not any(each.is_wanted for each in self.workshop.orders if each.service is order.service)
+        assert not any(each.is_wanted for each in self.workshop.orders if each.endpoint == order.endpoint)
 
     @precondition(lambda self: self.wanted())
     @rule(index=an_index)
@@ -124,6 +128,12 @@ class PoolMachine(RuleBasedStateMachine):
         """A creation will come to its end even when it is cancelled."""
         wanted = self.wanted()
         wanted[index % len(wanted)].is_stubborn = True
+
+    @rule(service=a_service)
+    def replace_key(self, service: LLMService) -> None:
+        """A service gets another key; all who called before it have begun."""
+        self.settle()
+        self.keys.replace(service)
 
     @rule(delay_s=st.sampled_from([1.0, 1800.0, 3599.0, 3600.0, 7200.0]))
     def wait(self, delay_s: float) -> None:
@@ -163,6 +173,14 @@ class PoolMachine(RuleBasedStateMachine):
             assert problem is None or isinstance(problem, LLMServiceError | ServiceClosedError), problem
             if isinstance(problem, ServiceClosedError):
                 assert self.closing is not None, f"{use.call_id} was told that the pool is closed"
+
+    @invariant()
+    def everybody_is_served_with_the_key_of_their_time(self) -> None:
+        """Who called after a key was replaced has an adapter with the new one; who called before keeps theirs."""
+        keys = {use.call_id: use.key for use in self.uses}
+        for adapter in self.workshop.made:
+            for call_id in adapter.gates:
+                assert adapter.endpoint.key == keys[call_id], f"{call_id} was served with another key"
 
     def teardown(self) -> None:
         """All creations end, all uses end, the pool closes: every adapter is closed once and nothing is left."""

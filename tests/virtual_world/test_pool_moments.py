@@ -212,3 +212,54 @@ def test_a_workshop_that_breaks_in_a_foreign_way_harms_only_those_who_waited() -
         it.check()
 
     play(1, scene())
+
+
+def test_ten_thousand_wait_and_the_one_who_began_leaves() -> None:
+    """Of ten thousand callers on a cold pool the creator is cancelled: one adapter is made, and all others get it."""
+
+    async def scene() -> None:
+        it = Scene()
+        creator = it.call(OPENAI)
+        await it.turn()
+        others = [it.call(OPENAI) for _ in range(9_999)]
+        await it.turn(3)
+        creator.cancel()
+        await it.turn(3)
+        assert creator.cancelled()
+        it.let_make()
+        await it.turn(5)
+        assert len(it.workshop.made[0].gates) == 9_999
+        await it.answer()
+        assert all(isinstance(answer, Completion) for answer in await asyncio.gather(*others))
+        assert (len(it.workshop.orders), len(it.workshop.made)) == (1, 1)
+        await it.pool.aclose()
+        it.check()
+
+    play(1, scene())
+
+
+def test_an_adapter_that_gives_way_while_streams_are_open_is_closed_after_the_last() -> None:
+    """Another endpoint takes the one place there is: the first one's streams go on, and then it closes."""
+
+    async def scene() -> None:
+        it = Scene(max_adapters=1)
+        streams = [it.pool.stream(request_for(OPENAI, f"stream-{number}")) for number in range(2)]
+        readers = [asyncio.create_task(stream.collect()) for stream in streams]
+        await it.make()
+        other = it.call(ANTHROPIC)
+        await it.make()
+        first, second = it.workshop.made
+        gates = dict(first.gates)
+        gates["stream-0"].set_result(None)
+        await it.turn()
+        assert (readers[0].done(), readers[1].done(), first.closed) == (True, False, 0)
+        gates["stream-1"].set_result(None)
+        await it.turn()
+        assert (readers[1].done(), first.closed, second.closed) == (True, 1, 0)
+        await it.answer()
+        assert isinstance(await other, Completion)
+        await it.pool.aclose()
+        it.check()
+
+    for seed in SEEDS:
+        play(seed, scene())

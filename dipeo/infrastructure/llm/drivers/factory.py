@@ -1,6 +1,9 @@
 """Makes the adapter for an endpoint."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from dipeo.domain.errors import UnknownServiceError
@@ -21,14 +24,22 @@ AdapterBuilder = Callable[[Endpoint], Adapter]
 
 
 class AdapterFactory:
-    """Knows a builder for each service. A builder imports what it needs when it is called."""
+    """Knows a builder for each service. A builder imports what it needs when it is called.
 
-    def __init__(self, builders: Mapping[LLMService, AdapterBuilder]) -> None:
+    `modules` are imported in a thread before the first adapter is made: an HTTP client takes some 100 ms, an SDK
+    seconds, and nothing else on the event loop should wait for that.
+    """
+
+    def __init__(self, builders: Mapping[LLMService, AdapterBuilder], *, modules: Sequence[str] = ()) -> None:
         self._builders = builders
+        self._modules = modules
 
     async def create(self, endpoint: Endpoint) -> Adapter:
         """A new adapter. Raises `UnknownServiceError` for a service without a builder."""
         builder = self._builders.get(endpoint.service)
         if builder is None:
             raise UnknownServiceError(f"There is no adapter for {endpoint.service.value!r}.", field="service")
+        for module in self._modules:
+            if module not in sys.modules:
+                await asyncio.to_thread(importlib.import_module, module)
         return builder(endpoint)

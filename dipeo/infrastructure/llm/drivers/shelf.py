@@ -74,11 +74,7 @@ class AdapterShelf:
 
     async def lease(self, endpoint: Endpoint) -> Place:
         """Lends the endpoint's adapter, made now if there is none; `give_back()` ends the loan."""
-        place = self.lend(endpoint) or await self._wait_for(endpoint)
-        if len(self._places) > self._limits.max_adapters:
-            # The longest unused gives way; one in use does so only where all are.
-            self._discard(min(self._places, key=lambda each: self._places[each].since))
-        return place
+        return self.lend(endpoint) or await self._wait_for(endpoint)
 
     def lend(self, endpoint: Endpoint) -> Place | None:
         """Lends the endpoint's adapter if it is on the shelf; `give_back()` ends the loan."""
@@ -182,9 +178,15 @@ class AdapterShelf:
                 # Finished although it was given up: nobody waits for it any more.
                 await adapter.aclose()
                 raise asyncio.CancelledError
-            place = self._places[endpoint] = Place(endpoint, adapter, self._clock.monotonic_s())
             # Lent before any of those who wait gets their turn: until then, nothing else may take it off the shelf.
-            place.leases += creation.waiting
+            place = Place(endpoint, adapter, self._clock.monotonic_s(), leases=creation.waiting)
+            self._places[endpoint] = place
+            if not self._is_current(endpoint):
+                # Its key was replaced while it was made: it serves those who waited for it, and nobody else.
+                self._discard(endpoint)
+            elif len(self._places) > self._limits.max_adapters:
+                # The longest unused gives way; one in use does so only where all are.
+                self._discard(min(self._places, key=lambda each: self._places[each].since))
             return place
         finally:
             self._forget(endpoint, creation)
@@ -203,7 +205,8 @@ class AdapterShelf:
         try:
             yield
         finally:
-            await self.aclose()
+            if not self._is_closed:
+                await self.aclose()
 
     def _discard_idle(self, now_s: float) -> None:
         """Takes all adapters off the shelf that were idle too long."""

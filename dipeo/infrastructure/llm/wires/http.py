@@ -18,6 +18,7 @@ from dipeo.domain.errors import (
     ServiceClosedError,
 )
 from dipeo.domain.json_value import JsonValue
+from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
 from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
 from dipeo.infrastructure.llm.wires.live_calls import check_live_call
@@ -36,6 +37,11 @@ _READ_BYTES: Final = 64 * 1024
 _DRAIN_BYTES: Final = 4 * 1024
 
 
+def open_wire(endpoint: Endpoint, credentials: Mapping[str, str]) -> Wire:
+    """A wire to the endpoint."""
+    return HttpWire(endpoint.base_url, credentials=credentials)
+
+
 class HttpWire(Wire):
     """Speaks HTTP to one base URL; belongs to the event loop it was made on.
 
@@ -48,6 +54,7 @@ class HttpWire(Wire):
         self._base_url = base_url.rstrip("/")
         self._is_secure = base_url.startswith("https:")
         self._urls: dict[str, URL] = {}
+        self._unfinished: set[aiohttp.ClientResponse] = set()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=KEEPALIVE_S if self._is_secure else LOCAL_KEEPALIVE_S
@@ -62,24 +69,43 @@ class HttpWire(Wire):
 
     async def send(self, exchange: WireRequest) -> WireReply:
         try:
-            return await _reply_of(await self._post(exchange))
+            response = await self._post(exchange)
+            return await _reply_of(response, self._unfinished)
         except (aiohttp.ClientError, OSError) as problem:
             failure = _translated(problem)
+        except asyncio.CancelledError:
+            if not self._is_closed_under_caller():
+                raise
+            failure = ConnectionLostError("The service was closed during the call.")
         # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
         raise failure
 
     async def stream(self, exchange: WireRequest) -> WireStream:
         try:
-            return _HttpStream(await self._post(exchange, is_stream=True), exchange)
+            response = await self._post(exchange, is_stream=True)
+            return _HttpStream(response, exchange, self._unfinished)
         except (aiohttp.ClientError, OSError) as problem:
             failure = _translated(problem)
+        except asyncio.CancelledError:
+            if not self._is_closed_under_caller():
+                raise
+            failure = ConnectionLostError("The service was closed during the call.")
         # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
         raise failure
 
     async def aclose(self) -> None:
+        for response in list(self._unfinished):
+            # The session's own close would drop the connection without a word to whoever reads from it.
+            response.content.set_exception(aiohttp.ClientConnectionError("The session was closed."))
+            response.close()
         await self._session.close()
         # The sockets say that they are closed in the next turn of the loop, which may be about to end.
         await asyncio.sleep(0)
+
+    def _is_closed_under_caller(self) -> bool:
+        """Whether a cancellation is no wish of the caller's: the session cancels its look-ups when it is closed."""
+        task = asyncio.current_task()
+        return self._session.closed and task is not None and not task.cancelling()
 
     def _post(self, exchange: WireRequest, *, is_stream: bool = False) -> Awaitable[aiohttp.ClientResponse]:
         if self._session.closed:
@@ -107,8 +133,12 @@ class HttpWire(Wire):
 class _HttpStream(WireStream):
     """A streamed answer on an open connection."""
 
-    def __init__(self, response: aiohttp.ClientResponse, exchange: WireRequest) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, exchange: WireRequest, unfinished: set[aiohttp.ClientResponse]
+    ) -> None:
         self._response = response
+        self._unfinished = unfinished
+        unfinished.add(response)
         self._framing = exchange.framing
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -134,7 +164,7 @@ class _HttpStream(WireStream):
 
     async def reply(self) -> WireReply:
         try:
-            return await _reply_of(self._response)
+            return await _reply_of(self._response, self._unfinished)
         except (aiohttp.ClientError, OSError) as problem:
             failure = _translated(problem)
         # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
@@ -150,6 +180,7 @@ class _HttpStream(WireStream):
         raise failure
 
     async def aclose(self) -> None:
+        self._unfinished.discard(self._response)
         # An unread rest makes the connection useless for the next request: close, do not release.
         if self._response.content.is_eof():
             self._response.release()
@@ -157,17 +188,24 @@ class _HttpStream(WireStream):
             self._response.close()
 
 
-async def _reply_of(response: aiohttp.ClientResponse) -> WireReply:
+async def _reply_of(response: aiohttp.ClientResponse, unfinished: set[aiohttp.ClientResponse]) -> WireReply:
+    """The whole answer, whatever its status; among the unfinished for as long as it is read."""
     content = response.content
     try:
-        # Nearly every answer has come whole by now, and its connection is given back already.
-        body = content.read_nowait() if content.is_eof() else await _bounded_body_of(response)
+        if content.is_eof():
+            # Nearly every answer has come whole by now, and its connection is given back already.
+            body = content.read_nowait()
+        else:
+            unfinished.add(response)
+            body = await _bounded_body_of(response)
         if len(body) > MAX_BODY_BYTES:
             raise MalformedResponseError(f"The answer is larger than {MAX_BODY_BYTES} bytes.", status=response.status)
     except BaseException:
         # Read to its end, a response has given its connection back; one that was not read must not keep it.
         response.close()
         raise
+    finally:
+        unfinished.discard(response)
     try:
         return WireReply(status=response.status, headers=response.headers, json=parse_json(body))
     except MalformedResponseError:
