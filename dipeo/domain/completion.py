@@ -10,9 +10,18 @@ from dipeo.domain.attempt import Attempt
 from dipeo.domain.checks import check_identifier
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject
-from dipeo.domain.parts import Part, ReasoningPart, TextPart, text_of
+from dipeo.domain.parts import CitationPart, Part, ReasoningPart, TextPart, ToolCallPart, text_of
 from dipeo.domain.sampling import NO_SAMPLING, ReasoningEffort, Sampling
 from dipeo.domain.service import LLMService
+from dipeo.domain.tools import (
+    NO_TOOLS,
+    PromptCache,
+    ProviderTool,
+    ResponseSchema,
+    SchemaMode,
+    Tooling,
+    ToolSpec,
+)
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 
 
@@ -82,6 +91,9 @@ class Adaptation:
 class CompletionOptions(TypedDict, total=False):
     """What a call may ask beside its messages and model.
 
+    `tool_choice` is `auto`, `none`, `required` or the name of one of the `tools`; `provider_tools` are run by the
+    provider itself. `response_schema` is the JSON schema of the answer. `prompt_cache` asks the provider to remember
+    the beginning of the request for a `short` or a `long` time. `reasoning_budget_tokens` bounds the model's thinking.
     `timeout_s` bounds the whole call in seconds, `first_token_timeout_s` the wait for a stream's first event,
     `idle_timeout_s` every silence after it; `max_attempts` is the number of attempts in all; `provider_options`
     go into the request body as they are; `strict` makes every adaptation an error.
@@ -93,6 +105,14 @@ class CompletionOptions(TypedDict, total=False):
     stop: str | Iterable[str] | None
     seed: int | None
     reasoning_effort: ReasoningEffort | str | None
+    reasoning_budget_tokens: int | None
+    tools: Iterable[ToolSpec]
+    provider_tools: Iterable[ProviderTool | str]
+    tool_choice: str | None
+    parallel_tool_calls: bool | None
+    response_schema: ResponseSchema | JsonObject | None
+    prompt_cache: PromptCache | str | None
+    previous_response_id: str | None
     timeout_s: float | None
     first_token_timeout_s: float | None
     idle_timeout_s: float | None
@@ -107,8 +127,9 @@ class CompletionRequest:
     """All that the stack needs for one call.
 
     `deadline_at_s` is on the clock's monotonic scale; `max_attempts` counts all attempts of the call. `attempt_number`
-    and `waited_s` (seconds before this attempt) are set by the station that retries. `notes` are carried over to the
-    completion.
+    and `waited_s` (seconds before this attempt) are set by the station that retries. `previous_response_id` is the
+    provider's name for an answer that this request goes on from, where it keeps answers. `notes` are carried over to
+    the completion.
     """
 
     service: LLMService
@@ -124,6 +145,10 @@ class CompletionRequest:
     deadline_at_s: float | None = None
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
+    tooling: Tooling = NO_TOOLS
+    response_schema: ResponseSchema | None = None
+    prompt_cache: PromptCache = PromptCache.DEFAULT
+    previous_response_id: str | None = None
     max_attempts: int = 1
     attempt_number: int = 1
     waited_s: float = 0.0
@@ -146,8 +171,8 @@ class Completion:
 
     `model` is the name the provider answered with. `finish_reason` is one of ours, `raw_finish_reason` the provider's
     word. `adaptations` lists what was sent otherwise than asked, `notes` what else a caller should know (such as a
-    prompt file that could not be loaded). `latency_ms` spans all attempts. `raw` is the provider's JSON, for a unary
-    call.
+    prompt file that could not be loaded). `schema_mode` says how an answer of a given shape was asked for.
+    `latency_ms` spans all attempts. `raw` is the provider's JSON, for a unary call.
     """
 
     service: LLMService
@@ -159,6 +184,7 @@ class Completion:
     response_id: str | None = None
     request_id: str | None = None
     adaptations: tuple[Adaptation, ...] = ()
+    schema_mode: SchemaMode | None = None
     notes: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     latency_ms: float = 0.0
@@ -173,6 +199,16 @@ class Completion:
     def reasoning(self) -> str:
         """What the model let see of its thinking."""
         return "".join(part.text for part in self.parts if isinstance(part, ReasoningPart))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCallPart, ...]:
+        """The tools that the model asks for."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
+
+    @property
+    def citations(self) -> tuple[CitationPart, ...]:
+        """Where the answer says that it comes from."""
+        return tuple(part for part in self.parts if isinstance(part, CitationPart))
 
     @property
     def is_truncated(self) -> bool:

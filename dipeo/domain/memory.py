@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from dipeo.domain.checks import check_number, check_text
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.message import Message
-from dipeo.domain.parts import AudioPart, DocumentPart, ImagePart, Part, ToolCallPart, ToolResultPart
+from dipeo.domain.parts import AudioPart, DocumentPart, ImagePart, Part, ProviderToolPart, ToolCallPart, ToolResultPart
 
 TOOLS: Final = "tools"
 """Who answers a call that was never answered, in a history that was repaired."""
@@ -207,6 +207,8 @@ def _text_in(part: Part) -> str:
         return f"{part.name} {part.arguments}"
     if isinstance(part, ToolResultPart):
         return part.content
+    if isinstance(part, ProviderToolPart):
+        return str(part.data)
     return "" if isinstance(part, ImagePart | DocumentPart | AudioPart) else part.text
 
 

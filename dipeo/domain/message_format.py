@@ -12,9 +12,11 @@ from dipeo.domain.json_value import JsonValue
 from dipeo.domain.message import Message
 from dipeo.domain.parts import (
     AudioPart,
+    CitationPart,
     DocumentPart,
     ImagePart,
     Part,
+    ProviderToolPart,
     ReasoningPart,
     TextPart,
     ToolCallPart,
@@ -30,6 +32,8 @@ _PART_TAGS: Mapping[str, type[Part]] = {
     "tool_call": ToolCallPart,
     "tool_result": ToolResultPart,
     "reasoning": ReasoningPart,
+    "provider_tool": ProviderToolPart,
+    "citation": CitationPart,
 }
 _TAGS_OF_PARTS = {part_type: tag for tag, part_type in _PART_TAGS.items()}
 

@@ -5,6 +5,7 @@ from attrs import field, frozen
 from dipeo.domain.checks import check_identifier
 from dipeo.domain.sampling import ReasoningEffort
 from dipeo.domain.service import LLMService
+from dipeo.domain.tools import ProviderTool, SchemaMode
 
 
 def _as_service(name: LLMService | str) -> LLMService:
@@ -32,7 +33,8 @@ class ModelTarget:
 class ModelCapabilities:
     """What a model takes; careful by default: what is not known to be taken is not sent.
 
-    `accepts_open_end`: whether the conversation may end with the model's own words, to be continued.
+    `accepts_open_end`: whether the conversation may end with the model's own words, to be continued. `schema_mode` is
+    the best way to ask for an answer of a given shape.
     """
 
     takes_temperature: bool = True
@@ -44,6 +46,13 @@ class ModelCapabilities:
     knows_developer: bool = False
     accepts_open_end: bool = False
     max_temperature: float = 2.0
+    takes_reasoning_budget: bool = False
+    takes_tools: bool = False
+    provider_tools: frozenset[ProviderTool] = frozenset()
+    schema_mode: SchemaMode = SchemaMode.PROMPT
+    takes_images: bool = False
+    takes_documents: bool = False
+    takes_audio: bool = False
 
     @property
     def takes_reasoning_effort(self) -> bool:

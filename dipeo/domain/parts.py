@@ -68,17 +68,31 @@ def _as_arguments(arguments: JsonObject) -> JsonObject:
     return deepcopy(check_json_object("arguments", arguments))
 
 
+def _as_data(data: JsonObject) -> JsonObject:
+    return deepcopy(check_json_object("data", data))
+
+
 @frozen(kw_only=True)
 class ToolCallPart:
-    """The model asks for a tool: `arguments` is the parsed JSON object."""
+    """The model asks for a tool: `arguments` is the parsed JSON object.
+
+    `broken_arguments` is the text of arguments that are no JSON object, such as those of an answer that was cut off; a
+    call with any must not be carried out. `signature` proves to `vendor` that the call is its own.
+    """
 
     call_id: str
     name: str
     arguments: JsonObject = field(converter=_as_arguments)
+    broken_arguments: str | None = None
+    vendor: str | None = None
+    signature: str | None = field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
         check_identifier("call_id", self.call_id)
         check_identifier("name", self.name)
+        for name in ("broken_arguments", "vendor", "signature"):
+            if getattr(self, name) is not None:
+                check_text(name, getattr(self, name))
 
 
 @frozen(kw_only=True)
@@ -98,20 +112,67 @@ class ToolResultPart:
 
 @frozen(kw_only=True)
 class ReasoningPart:
-    """What the model thought; `signature` proves to `vendor` that it is its own, and is of no use to another."""
+    """What the model thought; `signature` proves to `vendor` that it is its own, and is of no use to another.
+
+    A thought that the vendor does not show has no text (`is_redacted`). `id` is the vendor's name for it.
+    """
 
     text: str
     vendor: str
     signature: str | None = field(default=None, repr=False)
+    id: str | None = None
+    is_redacted: bool = False
 
     def __attrs_post_init__(self) -> None:
         check_text("text", self.text)
         check_identifier("vendor", self.vendor)
-        if self.signature is not None:
-            check_text("signature", self.signature)
+        for name in ("signature", "id"):
+            if getattr(self, name) is not None:
+                check_text(name, getattr(self, name))
 
 
-Part: TypeAlias = TextPart | ImagePart | DocumentPart | AudioPart | ToolCallPart | ToolResultPart | ReasoningPart
+@frozen(kw_only=True)
+class ProviderToolPart:
+    """What a provider's own tool was asked, or gave back: `data` is the vendor's JSON for it.
+
+    It goes back unchanged to the vendor that made it, and is left out for another.
+    """
+
+    vendor: str
+    name: str
+    data: JsonObject = field(converter=_as_data)
+
+    def __attrs_post_init__(self) -> None:
+        check_identifier("vendor", self.vendor)
+        check_identifier("name", self.name)
+
+
+@frozen(kw_only=True)
+class CitationPart:
+    """Where something in the text before it comes from: `text` is what is quoted, as far as the provider says."""
+
+    url: str | None = None
+    title: str = ""
+    text: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        check_text("title", self.title)
+        check_text("text", self.text)
+        if self.url is not None:
+            check_text("url", self.url)
+
+
+Part: TypeAlias = (
+    TextPart
+    | ImagePart
+    | DocumentPart
+    | AudioPart
+    | ToolCallPart
+    | ToolResultPart
+    | ReasoningPart
+    | ProviderToolPart
+    | CitationPart
+)
 
 PART_TYPES: tuple[type[Part], ...] = (
     TextPart,
@@ -121,6 +182,8 @@ PART_TYPES: tuple[type[Part], ...] = (
     ToolCallPart,
     ToolResultPart,
     ReasoningPart,
+    ProviderToolPart,
+    CitationPart,
 )
 
 

@@ -59,6 +59,7 @@ class Sampling:
     stop: tuple[str, ...] | None = field(default=None, converter=_as_stop)
     seed: int | None = None
     reasoning_effort: ReasoningEffort | None = field(default=None, converter=_as_effort)
+    reasoning_budget_tokens: int | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.temperature is not None:
@@ -69,6 +70,10 @@ class Sampling:
                 raise ValidationError("'top_p' must be above 0: at 0 nothing could be said.", field="top_p")
         if self.max_tokens is not None:
             check_number("max_tokens", self.max_tokens, minimum=1, maximum=2**31 - 1, is_whole=True)
+        if self.reasoning_budget_tokens is not None:
+            check_number(
+                "reasoning_budget_tokens", self.reasoning_budget_tokens, minimum=1, maximum=2**31 - 1, is_whole=True
+            )
         if self.seed is not None:
             check_number("seed", self.seed, minimum=-(2**63), maximum=2**63 - 1, is_whole=True)
 

@@ -30,6 +30,16 @@ class ReasoningDelta(CompletionEvent):
     text: str
 
 
+@frozen(kw_only=True)
+class ToolCallDelta(CompletionEvent):
+    """More of a tool call: the pieces of one call have the same `index`; its arguments are whole at the end alone."""
+
+    index: int
+    call_id: str
+    name: str
+    arguments: str = ""
+
+
 @frozen
 class CompletionEnd(CompletionEvent):
     """The answer is complete; always the last event."""

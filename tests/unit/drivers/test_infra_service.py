@@ -364,7 +364,7 @@ class TestBadCalls:
             ("temprature", "'temperature'"),
             ("max_token", "'max_tokens'"),
             ("timeout", "'timeout_s'"),
-            ("tool_choice", "Known options"),
+            ("wizardry", "Known options"),
         ],
     )
     async def test_an_unknown_option_is_answered_with_a_hint(self, bench: Bench, option: str, hint: str) -> None:

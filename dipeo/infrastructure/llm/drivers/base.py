@@ -11,9 +11,16 @@ from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
+from dipeo.domain.tools import NO_TOOLS, SchemaMode
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, error_from, read_refusal
+from dipeo.infrastructure.llm.drivers.schema_request import (
+    answer_of_tool,
+    check_tooling,
+    delta_of_tool,
+    with_schema_asked,
+)
 from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Wire, WireReply, WireStream
 
 DRAIN_TIMEOUT_S: Final = 0.25
@@ -65,15 +72,31 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         """What an error body says; a vendor with a shape of its own overrides this."""
         return read_refusal(body)
 
+    def as_taken(self, request: CompletionRequest) -> tuple[CompletionRequest, SchemaMode | None]:
+        """The request as the model takes it, and how an answer of a given shape is asked for.
+
+        Raises `UnsupportedParameterError` for tools that the model does not take.
+        """
+        tooling, schema = request.tooling, request.response_schema
+        if tooling is NO_TOOLS and schema is None:
+            return request, None
+        capabilities = self.capabilities(request.model)
+        check_tooling(request, capabilities)
+        return (request, None) if schema is None else with_schema_asked(request, schema, capabilities)
+
     # --- the exchange ------------------------------------------------------------------------------------------------
 
     async def complete(self, request: CompletionRequest) -> Completion:
-        encoded = self.encode(request, is_stream=False)
+        asked, schema_mode = self.as_taken(request)
+        encoded = self.encode(asked, is_stream=False)
         reply: WireReply | None = None
         try:
             reply = await (self._wire or self.wire).send(encoded.exchange)
             body = self._accepted(reply)
-            return self._completion(self.decode(body), request, encoded.adaptations, reply.headers, raw=body)
+            answer = self.decode(body)
+            if schema_mode is SchemaMode.TOOL:
+                answer = answer_of_tool(answer, asked)
+            return self._completion(answer, request, encoded.adaptations, reply.headers, schema_mode, raw=body)
         except DipeoError as error:
             raise self._with_facts(error, request, reply.headers if reply else {}) from None
 
@@ -93,7 +116,8 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             await self._wire.aclose()
 
     async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
-        encoded = self.encode(request, is_stream=True)
+        asked, schema_mode = self.as_taken(request)
+        encoded = self.encode(asked, is_stream=True)
         decoder = self.stream_decoder()
         try:
             upstream = await self.wire.stream(encoded.exchange)
@@ -107,6 +131,8 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             async for event in events:
                 is_silent = False
                 for decoded in self._decode_event(event, decoder, upstream):
+                    if schema_mode is SchemaMode.TOOL:
+                        decoded = delta_of_tool(decoded, asked)  # noqa: PLW2901  # read as what it stands for
                     if isinstance(decoded, TextDelta):
                         text.append(decoded.text)
                     yield decoded
@@ -114,7 +140,10 @@ class BaseLLMAdapter(ChatModelPort, ABC):
                     break
             if not decoder.is_complete:
                 raise EmptyResponseError("The stream held no event.") if is_silent else IncompleteStreamError()
-            yield CompletionEnd(self._completion(decoder.answer(), request, encoded.adaptations, upstream.headers))
+            answer = decoder.answer()
+            if schema_mode is SchemaMode.TOOL:
+                answer = answer_of_tool(answer, asked)
+            yield CompletionEnd(self._completion(answer, request, encoded.adaptations, upstream.headers, schema_mode))
         except DipeoError as error:
             raise self._with_facts(_broken_off(error, "".join(text)), request, upstream.headers) from None
         finally:
@@ -178,6 +207,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         request: CompletionRequest,
         adaptations: tuple[Adaptation, ...],
         headers: Mapping[str, str],
+        schema_mode: SchemaMode | None,
         raw: JsonObject | None = None,
     ) -> Completion:
         return Completion(
@@ -190,6 +220,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             response_id=answer.response_id,
             request_id=self._request_id(headers),
             adaptations=adaptations,
+            schema_mode=schema_mode,
             notes=request.notes,
             raw=raw,
         )

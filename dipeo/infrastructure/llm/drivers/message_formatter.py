@@ -1,9 +1,11 @@
 """Renders a shared conversation for one of those who take part in it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from dipeo.domain.completion import ChatMessage, Role
 from dipeo.domain.message import Message
+from dipeo.domain.parts import Part, ProviderToolPart, ReasoningPart, ToolCallPart, ToolResultPart
 from dipeo.domain.service import LLMService
 
 
@@ -25,12 +27,25 @@ class MessageFormatter:
         of each provider's wire are kept by its adapter.
         """
         instructions = (ChatMessage.from_text(Role(system_role), system_prompt),) if system_prompt else ()
-        return instructions + tuple(
-            _rendered(message, person_id) for message in messages if message.is_visible_to(person_id)
-        )
+        seen = (_rendered(message, person_id) for message in messages if message.is_visible_to(person_id))
+        return instructions + tuple(message for message in seen if message is not None)
 
 
-def _rendered(message: Message, person_id: str) -> ChatMessage:
-    if message.from_person_id == person_id:
-        return ChatMessage(Role.ASSISTANT, message.parts)
-    return ChatMessage(Role.USER, message.parts, name=message.from_person_id)
+def _rendered(message: Message, person_id: str) -> ChatMessage | None:
+    """The message as this person has it in mind, or None where nothing in it is for them."""
+    is_own = message.from_person_id == person_id
+    if is_own or isinstance(message.content, str):
+        return ChatMessage(Role.ASSISTANT, message.parts) if is_own else _said(message, message.parts)
+    if any(isinstance(part, ToolResultPart) for part in message.content):
+        # What tools gave back is for the one who asked them.
+        return ChatMessage(Role.TOOL, message.content) if message.to_person_id == person_id else None
+    # What others think, and the tools that they call, is their own affair.
+    heard = tuple(part for part in message.content if not isinstance(part, _THEIR_OWN))
+    return _said(message, heard) if heard else None
+
+
+def _said(message: Message, parts: tuple[Part, ...]) -> ChatMessage:
+    return ChatMessage(Role.USER, parts, name=message.from_person_id)
+
+
+_THEIR_OWN: Final = (ReasoningPart, ToolCallPart, ProviderToolPart)

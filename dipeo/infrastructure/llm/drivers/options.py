@@ -11,7 +11,9 @@ from dipeo.domain.completion import CompletionOptions
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject
 from dipeo.domain.sampling import NO_SAMPLING, SAMPLING_NAMES, Sampling
+from dipeo.domain.tools import NO_TOOLS, PromptCache, ResponseSchema, Tooling
 from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
+from dipeo.infrastructure.llm.drivers.tool_options import read_prompt_cache, read_response_schema, read_tooling
 
 KNOWN_OPTIONS: Final = frozenset(CompletionOptions.__annotations__)
 _SAMPLING: Final = frozenset(SAMPLING_NAMES)
@@ -32,6 +34,10 @@ class CallOptions:
     provider_options: JsonObject = field(factory=dict)
     base_url: str | None = None
     is_strict: bool = False
+    tooling: Tooling = NO_TOOLS
+    response_schema: ResponseSchema | None = None
+    prompt_cache: PromptCache = PromptCache.DEFAULT
+    previous_response_id: str | None = None
 
 
 NO_OPTIONS: Final = CallOptions()
@@ -56,7 +62,12 @@ def read_options(options: CompletionOptions) -> CallOptions:
     is_strict = options.get("strict", False)
     if not isinstance(is_strict, bool):
         raise ValidationError(f"'strict' must be True or False, not {is_strict!r}.", field="strict")
+    previous = options.get("previous_response_id")
     return CallOptions(
+        tooling=read_tooling(given),
+        response_schema=read_response_schema(given.get("response_schema")),
+        prompt_cache=read_prompt_cache(given.get("prompt_cache")),
+        previous_response_id=None if previous is None else check_identifier("previous_response_id", previous),
         sampling=Sampling(**sampling) if sampling else NO_SAMPLING,  # type: ignore[arg-type]  # checked by Sampling
         timeout_s=options.get("timeout_s"),
         first_token_timeout_s=options.get("first_token_timeout_s"),
