@@ -33,6 +33,19 @@ def _as_base_urls(base_urls: Mapping[LLMService, str] | Mapping[str, str]) -> Ma
     return {**DEFAULT_BASE_URLS, **{LLMService.from_name(name): url for name, url in base_urls.items()}}
 
 
+HTTP_WIRE: Final = "http"
+SDK_WIRE: Final = "sdk"
+LEGACY_SDK_WIRE: Final = "legacy_sdk"
+_WIRES: Final = (HTTP_WIRE, SDK_WIRE, LEGACY_SDK_WIRE)
+
+
+def _as_wires(wires: str | Mapping[LLMService, str] | Mapping[str, str]) -> Mapping[LLMService, str]:
+    if isinstance(wires, str):
+        return dict.fromkeys(LLMService, wires)
+    chosen = {LLMService.from_name(name): wire for name, wire in wires.items()}
+    return {**dict.fromkeys(LLMService, HTTP_WIRE), **chosen}
+
+
 NO_VARIABLES: Final = SecretVariables({})
 
 
@@ -47,10 +60,11 @@ class Settings:
 
     `base_dir`: prompt files lie below it. `timeout_s`: bounds a whole call, 300 s. `first_token_timeout_s`: bounds the
     wait for a stream's first event (None: the whole call's bound does). `idle_timeout_s`: bounds every silence of a
-    stream after that, 60 s. `max_attempts`: all attempts of a
-    call, 3. `base_urls`: other addresses of services, on top of the usual ones. `key_file`, `dotenv_file`: where keys
-    are looked for beside the environment. `retries_unknown_outcome`: try again even where an attempt may have been
-    billed. `environ`: the variables that keys are looked for in; it is shown nowhere.
+    stream after that, 60 s. `max_attempts`: all attempts of a call, 3. `base_urls`: other addresses of services, on top
+    of the usual ones. `wires`: what each service is reached through, `http` (dipeo's own, the default), `sdk` (the
+    official client, an extra) or, for Google, `legacy_sdk`; one word for all, or one for each. `key_file`,
+    `dotenv_file`: where keys are looked for beside the environment. `retries_unknown_outcome`: try again even where an
+    attempt may have been billed. `environ`: the variables that keys are looked for in; it is shown nowhere.
     """
 
     base_dir: Path = field(default=Path(), converter=Path)
@@ -59,6 +73,7 @@ class Settings:
     idle_timeout_s: float | None = 60.0
     max_attempts: int = 3
     base_urls: Mapping[LLMService, str] = field(factory=dict, converter=_as_base_urls)
+    wires: Mapping[LLMService, str] = field(default=HTTP_WIRE, converter=_as_wires)
     key_file: Path | None = None
     dotenv_file: Path | None = None
     retries_unknown_outcome: bool = False
@@ -68,6 +83,10 @@ class Settings:
         for name in ("timeout_s", "first_token_timeout_s", "idle_timeout_s"):
             if (limit_s := getattr(self, name)) is not None:
                 check_number(name, limit_s, minimum=0.001, maximum=24 * 3600)
+        for service, wire in self.wires.items():
+            if wire not in _WIRES or (wire == LEGACY_SDK_WIRE and service is not LLMService.GOOGLE):
+                known = "'http' or 'sdk', for Google also 'legacy_sdk'"
+                raise ValidationError(f"The wire of {service.value!r} must be {known}, not {wire!r}.", field="wires")
         check_number("max_attempts", self.max_attempts, minimum=1, maximum=20, is_whole=True)
 
     @classmethod
@@ -77,7 +96,8 @@ class Settings:
         A `.env` file in the working directory is read beneath them. Known variables: DIPEO_BASE_DIR, DIPEO_LLM_TIMEOUT,
         DIPEO_LLM_FIRST_TOKEN_TIMEOUT and DIPEO_LLM_IDLE_TIMEOUT (seconds; 0 for the latter two means no limit of their
         own), DIPEO_LLM_MAX_RETRIES (attempts in all), DIPEO_LLM_RETRY_UNKNOWN_OUTCOME, DIPEO_KEY_FILE,
-        DIPEO_<SERVICE>_BASE_URL, and OLLAMA_BASE_URL. Raises `ConfigurationError` naming the variable with a bad value.
+        DIPEO_<SERVICE>_BASE_URL, OLLAMA_BASE_URL, DIPEO_LLM_WIRE and DIPEO_<SERVICE>_WIRE. Raises `ConfigurationError`
+        naming the variable with a bad value.
         """
         given = dict(os.environ if environ is None else environ)
         dotenv = Path(dotenv_file) if dotenv_file is not None else None
@@ -91,6 +111,7 @@ class Settings:
                 idle_timeout_s=_number(variables, "DIPEO_LLM_IDLE_TIMEOUT", 60.0) or None,
                 max_attempts=int(_number(variables, "DIPEO_LLM_MAX_RETRIES", 3, is_whole=True)),
                 base_urls=_base_urls(variables),
+                wires=_wires(variables),
                 key_file=Path(key_file) if key_file else None,
                 dotenv_file=dotenv,
                 retries_unknown_outcome=_flag(variables, "DIPEO_LLM_RETRY_UNKNOWN_OUTCOME"),
@@ -106,6 +127,7 @@ _VARIABLES: Final = {
     "first_token_timeout_s": "DIPEO_LLM_FIRST_TOKEN_TIMEOUT",
     "idle_timeout_s": "DIPEO_LLM_IDLE_TIMEOUT",
     "max_attempts": "DIPEO_LLM_MAX_RETRIES",
+    "wires": "DIPEO_LLM_WIRE",
 }
 
 
@@ -145,3 +167,8 @@ def _base_urls(variables: Mapping[str, str]) -> dict[LLMService, str]:
     found = {service: variables.get(f"DIPEO_{service.name}_BASE_URL", "").strip() for service in LLMService}
     found[LLMService.OLLAMA] = found[LLMService.OLLAMA] or variables.get("OLLAMA_BASE_URL", "").strip()
     return {service: url for service, url in found.items() if url}
+
+
+def _wires(variables: Mapping[str, str]) -> dict[LLMService, str]:
+    usual = variables.get("DIPEO_LLM_WIRE", "").strip() or HTTP_WIRE
+    return {service: variables.get(f"DIPEO_{service.name}_WIRE", "").strip() or usual for service in LLMService}

@@ -1,16 +1,12 @@
 """Which adapter speaks for which service, over which wire."""
 
-from collections.abc import Mapping, Sequence
-from importlib import import_module
-from typing import Final
+from collections.abc import Mapping
 
-from attrs import frozen
-
+from dipeo.container.wires import open_http_wire
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.llm.drivers.base import WireOpener
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.factory import Adapter, AdapterBuilder
-from dipeo.infrastructure.llm.drivers.wire import Wire
 
 COMPATIBLE_SERVICES = (
     LLMService.XAI,
@@ -20,26 +16,6 @@ COMPATIBLE_SERVICES = (
     LLMService.OPENROUTER,
     LLMService.OPENAI_COMPATIBLE,
 )
-
-
-@frozen
-class ImportedWire:
-    """Opens wires of a module that is imported when the first one is needed."""
-
-    module: str
-
-    def __call__(self, endpoint: Endpoint, credentials: Mapping[str, str]) -> Wire:
-        opened: Wire = import_module(self.module).open_wire(endpoint, credentials)
-        return opened
-
-
-open_http_wire: Final = ImportedWire("dipeo.infrastructure.llm.wires.http")
-"""The default wire of every service."""
-
-
-def modules_of(open_wire: WireOpener) -> Sequence[str]:
-    """What is worth importing before a wire is opened: it takes too long for an event loop to wait for it."""
-    return (open_wire.module,) if isinstance(open_wire, ImportedWire) else ()
 
 
 def adapter_builders(open_wire: WireOpener = open_http_wire) -> Mapping[LLMService, AdapterBuilder]:

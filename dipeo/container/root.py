@@ -1,12 +1,15 @@
 """The composition root."""
 
+from functools import partial
+
 from dependency_injector import containers, providers
 
 from dipeo.application.context import ContextPreparation
 from dipeo.config import Settings
-from dipeo.container.adapters import adapter_builders, modules_of, open_http_wire
+from dipeo.container.adapters import adapter_builders
 from dipeo.container.key_sources import build_keys
 from dipeo.container.stack import build_stack
+from dipeo.container.wires import ChosenWires, modules_for
 from dipeo.infrastructure.catalog.aliases import InMemoryAliases
 from dipeo.infrastructure.clock import SystemClock
 from dipeo.infrastructure.ledger.in_memory import InMemoryLedger
@@ -40,9 +43,9 @@ class Container(containers.DeclarativeContainer):
     counter = _Shared(EstimatingTokenCounter)
 
     # from a request to a provider
-    open_wire = providers.Object(open_http_wire)
+    open_wire = _Shared(ChosenWires, settings.provided.wires)
     builders = _Shared(adapter_builders, open_wire)
-    factory = _Shared(AdapterFactory, builders, modules=providers.Callable(modules_of, open_wire))
+    factory = _Shared(AdapterFactory, builders, modules_for=providers.Callable(partial, modules_for, open_wire))
     endpoints = _Shared(EndpointDirectory, settings.provided.base_urls, keys)
     pool = _Shared(PooledModel, factory.provided.create, endpoints, clock)
     model = _Shared(build_stack, pool, settings=settings, ledger=ledger, keys=keys, clock=clock)

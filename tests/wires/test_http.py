@@ -17,7 +17,8 @@ from dipeo.domain.errors import (
     ServiceClosedError,
 )
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
-from dipeo.infrastructure.llm.wires.http import MAX_BODY_BYTES, HttpWire
+from dipeo.infrastructure.llm.wires.http import HttpWire
+from dipeo.infrastructure.llm.wires.limits import MAX_BODY_BYTES
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 EXCHANGE = WireRequest(path="/answer", body={"question": "why?"}, headers={"x-more": "yes"})

@@ -277,10 +277,20 @@ BAD_CALLS: list[tuple[str, dict[str, Any], str]] = [
     ("bad role", {"messages": [{"role": "wizard", "content": "x"}]}, "messages[0].role"),
     ("no role", {"messages": [{"content": "x"}]}, "messages[0].role"),
     ("role in capitals", {"messages": [{"role": "USER", "content": "x"}]}, "messages[0].role"),
-    ("tool role", {"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+    ("tool role without a call", {"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
+    ("calls of a user", {"messages": [{"role": "user", "content": "x", "tool_calls": [{}]}]}, "messages[0].tool_calls"),
+    (
+        "arguments that are no JSON",
+        {
+            "messages": [
+                {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{"}}]},
+            ]
+        },
+        "messages[0].tool_calls[0].function.arguments",
+    ),
     ("a list as role", {"messages": [{"role": ["user"], "content": "x"}]}, "messages[0].role"),
     ("a mapping as role", {"messages": [{"role": {}, "content": "x"}]}, "messages[0].role"),
-    ("unknown keys", {"messages": [{"role": "user", "content": "x", "tool_calls": []}]}, "messages[0]"),
+    ("unknown keys", {"messages": [{"role": "user", "content": "x", "calls": []}]}, "messages[0]"),
     ("unknown key beside a name", {"messages": [{"role": "user", "content": "x", "name": "a", "b": 1}]}, "messages[0]"),
     ("a number as key", {"messages": [{"role": "user", "content": "x", 5: "y"}]}, "messages[0]"),
     ("no content", {"messages": [{"role": "user"}]}, "messages[0].content"),

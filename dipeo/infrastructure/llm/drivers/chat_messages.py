@@ -8,9 +8,11 @@ from dipeo.domain.completion import ChatMessage, Role
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.message import check_content
 from dipeo.domain.parts import Part, TextPart
+from dipeo.infrastructure.llm.drivers.openai_style import read_image, read_tool_calls, read_tool_result
 
 _ROLES: Final[Mapping[object, Role]] = {role.value: role for role in Role if role is not Role.TOOL}
 _KEYS: Final = frozenset({"role", "content", "name"})
+_TOOL_ROLE: Final = Role.TOOL.value
 
 
 def as_chat_messages(messages: Sequence[Mapping[str, object] | ChatMessage]) -> tuple[ChatMessage, ...]:
@@ -46,6 +48,10 @@ def _as_chat_message(message: object, index: int) -> ChatMessage:
             where = f"messages[{index}]"
             raise ValidationError(f"{where} must be a mapping with 'role' and 'content'.", field=where)
         message = dict(message)
+    if message.get("role") == _TOOL_ROLE:
+        return read_tool_result(message, f"messages[{index}]")
+    if message.get("tool_calls"):
+        return read_tool_calls(message, f"messages[{index}]")
     word, content, name = message.get("role"), message.get("content"), message.get("name")
     role = _ROLES.get(word) if isinstance(word, str) else None
     if role is None or content is None or len(message) != (2 if name is None else 3):
@@ -77,17 +83,17 @@ def _checked(message: ChatMessage, where: str) -> ChatMessage:
 
 def _check_shape(message: Mapping[object, object], where: str) -> None:
     """Raises for a role or a key that is not known; what is left out is found elsewhere."""
-    unknown = ", ".join(sorted(str(key) for key in message.keys() - _KEYS))
+    unknown = ", ".join(sorted(str(key) for key in message.keys() - _KEYS - {"tool_calls"}))
     if unknown:
         raise ValidationError(f"{where} holds unknown keys: {unknown}.", field=where)
     role = message.get("role")
     if not isinstance(role, str) or role not in _ROLES:
-        known = ", ".join(str(name) for name in _ROLES)
+        known = ", ".join((*(str(name) for name in _ROLES), _TOOL_ROLE))
         raise ValidationError(f"{where}.role must be one of {known}, not {role!r}.", field=f"{where}.role")
 
 
 def _parts(content: object, where: str) -> tuple[Part, ...]:
-    """A list of `{"type": "text", "text": ...}` as other libraries write it, or of parts."""
+    """A list of pieces as other libraries write them (`{"type": "text", "text": ...}`, pictures), or of parts."""
     if not isinstance(content, list | tuple) or not content:
         raise ValidationError(f"{where} must be text or a non-empty list of parts.", field=where)
     return tuple(_part(part, f"{where}[{index}]") for index, part in enumerate(content))
@@ -98,4 +104,10 @@ def _part(part: object, where: str) -> Part:
         return part
     if isinstance(part, Mapping) and part.get("type") == "text" and part.keys() == {"type", "text"}:
         return TextPart(check_text(f"{where}.text", part["text"]))
-    raise ValidationError(f"{where} is no part that can be sent; text is.", field=where)
+    if isinstance(part, Mapping) and part.get("type") == "image_url":
+        return read_image(part, where)
+    raise ValidationError(
+        f"{where} is no part that can be sent.",
+        field=where,
+        suggestion="Pass text, or parts such as ImagePart, DocumentPart and AudioPart.",
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from dipeo.domain.checks import check_json_object
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.tools import NO_TOOLS, PromptCache, ProviderTool, ResponseSchema, Tooling, ToolSpec, ToolUse
 
@@ -46,7 +47,7 @@ def read_tooling(given: Mapping[str, object]) -> Tooling:
 
 
 def read_response_schema(schema: object) -> ResponseSchema | None:
-    """The shape of the answer: as it is, or made of a JSON schema, whose title becomes its name."""
+    """The shape of the answer: as it is, or made of a JSON schema."""
     if schema is None or isinstance(schema, ResponseSchema):
         return schema
     if not isinstance(schema, Mapping):
@@ -55,7 +56,7 @@ def read_response_schema(schema: object) -> ResponseSchema | None:
             field="response_schema",
             suggestion="For a class, use StructuredOutput.",
         )
-    return ResponseSchema(schema=schema)
+    return ResponseSchema(schema=check_json_object("response_schema", schema))
 
 
 def read_prompt_cache(word: object) -> PromptCache:

@@ -25,12 +25,16 @@ class Framing(Enum):
 
 @define(kw_only=True)
 class WireRequest:
-    """One exchange: a path below the endpoint's base URL, headers without credentials, and a JSON body."""
+    """One exchange: a path below the endpoint's base URL, headers without credentials, and a JSON body.
+
+    A `GET` sends no body.
+    """
 
     path: str
     body: JsonObject
     headers: Mapping[str, str] = field(factory=dict)
     framing: Framing = Framing.SSE
+    method: str = "POST"
 
 
 @define(kw_only=True)

@@ -21,12 +21,9 @@ from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
 from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
+from dipeo.infrastructure.llm.wires.limits import CONNECT_TIMEOUT_S, MAX_BODY_BYTES
 from dipeo.infrastructure.llm.wires.live_calls import check_live_call
 
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-"""The largest answer that is read, after decompression."""
-
-CONNECT_TIMEOUT_S: Final = 10.0
 KEEPALIVE_S: Final = 15.0
 LOCAL_KEEPALIVE_S: Final = 3.0
 """Idle connections are dropped sooner than servers drop them, so that a request seldom meets a dead one: providers keep
@@ -110,6 +107,10 @@ class HttpWire(Wire):
     def _post(self, exchange: WireRequest, *, is_stream: bool = False) -> Awaitable[aiohttp.ClientResponse]:
         if self._session.closed:
             raise ServiceClosedError("The wire is closed.")
+        if exchange.method == "GET":
+            # Not remembered like the others: a path that asks for one page of a list is asked for once.
+            url = URL(self._base_url + exchange.path, encoded=True)
+            return self._session.get(url, headers=exchange.headers or None, allow_redirects=False)
         url = self._urls.get(exchange.path)
         if url is None:
             url = self._urls[exchange.path] = URL(self._base_url + exchange.path, encoded=True)
