@@ -1,7 +1,6 @@
 """Google's official client, google-genai, as a wire."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,16 +15,15 @@ from dipeo.domain.errors import ConfigurationError, DipeoError, MalformedRespons
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
+from dipeo.infrastructure.llm.wires._google_call import PLACEHOLDER_KEY, read_path
 from dipeo.infrastructure.llm.wires._httpx_reply import reply_from
 from dipeo.infrastructure.llm.wires._stainless import TIMEOUT, FailedStream, translated
 from dipeo.infrastructure.llm.wires.live_calls import check_live_call
 
-# The two calls that the client has methods for which take and give the body as it is.
-_PATH: Final = re.compile(
-    r"/(?P<version>v\d\w*)/(?P<model>.+):(?P<action>generateContent|streamGenerateContent)(?:\?alt=sse)?"
-)
-_PLACEHOLDER: Final = "-"
 _URL_SAFE: Final = str.maketrans("-_", "+/")
+_REPLACED: Final = "-"
+"""The client demands contents; the body that it is given takes their place."""
+
 _BYTES_FIELDS: Final = frozenset({"thoughtSignature", "data"})
 
 
@@ -45,7 +43,7 @@ class GoogleWire(Wire):
             follow_redirects=False, timeout=TIMEOUT, event_hooks={"response": [_note_opened]}
         )
         self._client = genai.Client(
-            api_key=endpoint.key.reveal() if endpoint.key else _PLACEHOLDER,
+            api_key=endpoint.key.reveal() if endpoint.key else PLACEHOLDER_KEY,
             vertexai=False,
             http_options=types.HttpOptions(base_url=endpoint.base_url, httpx_async_client=self._http),
         )
@@ -55,9 +53,7 @@ class GoogleWire(Wire):
         config.should_return_http_response = True
         with _translated():
             try:
-                answer = await self._client.aio.models.generate_content(
-                    model=model, contents=_PLACEHOLDER, config=config
-                )
+                answer = await self._client.aio.models.generate_content(model=model, contents=_REPLACED, config=config)
             except errors.APIError as problem:
                 return _failed(problem)
         response = answer.sdk_http_response
@@ -72,7 +68,7 @@ class GoogleWire(Wire):
         with _translated():
             try:
                 chunks = await self._client.aio.models.generate_content_stream(
-                    model=model, contents=_PLACEHOLDER, config=config
+                    model=model, contents=_REPLACED, config=config
                 )
                 # The status is known once the first chunk has come; the client asks for it no sooner.
                 first = await anext(aiter(chunks), None)
@@ -88,20 +84,20 @@ class GoogleWire(Wire):
     def _call(self, exchange: WireRequest) -> tuple[str, types.GenerateContentConfig]:
         if self._http.is_closed:
             raise ServiceClosedError("The wire is closed.")
-        found = _PATH.fullmatch(exchange.path)
-        if found is None:
+        call = read_path(exchange.path)
+        if call is None:
             raise ConfigurationError(
                 f"Google's client has no method for {exchange.path!r} that gives the answer as it is.",
                 field="wire",
                 suggestion="Use the wire 'http'.",
             )
         options = types.HttpOptions(
-            api_version=found["version"],
+            api_version=call.version,
             headers=dict(exchange.headers) or None,
             extra_body=dict(exchange.body),
             retry_options=types.HttpRetryOptions(attempts=1),
         )
-        return found["model"], types.GenerateContentConfig(http_options=options)
+        return call.model, types.GenerateContentConfig(http_options=options)
 
     def __repr__(self) -> str:
         return f"<GoogleWire {self._base_url}{' closed' if self._http.is_closed else ''}>"
