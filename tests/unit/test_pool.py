@@ -711,6 +711,8 @@ async def test_idle_adapters_are_looked_for_every_minute() -> None:
     workshop, clock = Workshop(), ManualClock()
     pool = pool_over(workshop, clock)
     await pool.complete(request())
+    clock.advance(60)
+    await pool.complete(request())
     for _ in range(60):
         clock.advance(60)
         assert workshop.made[0].closed == 0
@@ -782,3 +784,219 @@ async def test_one_adapter_that_cannot_be_closed_keeps_no_other_open() -> None:
     await pool.complete(request(LLMService.ANTHROPIC))
     await pool.aclose()
     assert [adapter.closed for adapter in made] == [1, 1]
+
+
+async def test_a_key_that_is_replaced_while_its_adapter_is_made_serves_those_who_waited() -> None:
+    """They are answered with the old key, nobody else is, and its adapter is closed after the last of them."""
+    keys = RotatingKeys("sk-old")
+    workshop = Workshop()
+    workshop.gate.clear()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, keys), ManualClock())
+    waiting = [asyncio.ensure_future(pool.complete(request())) for _ in range(2)]
+    await asyncio.sleep(0)
+    keys.secret = Secret("sk-new")
+    newcomer = asyncio.ensure_future(pool.complete(request()))
+    while workshop.begun < 2:
+        await asyncio.sleep(0)
+    workshop.gate.set()
+    assert [answer.text for answer in await asyncio.gather(*waiting, newcomer)] == ["Hello."] * 3
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [1, 0]
+    await pool.complete(request())
+    assert len(workshop.made) == 2
+    await pool.aclose()
+    assert [adapter.closed for adapter in workshop.made] == [1, 1]
+
+
+class KeyPerService(RotatingKeys):
+    """A key for each service, of which that of OpenAI can be replaced."""
+
+    def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
+        return self.secret if service is LLMService.OPENAI else Secret(f"sk-{service.value}")
+
+
+async def test_a_replaced_key_touches_no_other() -> None:
+    """Adapters whose key is what it was stay on the shelf."""
+    keys = KeyPerService("sk-old")
+    workshop = Workshop()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, keys), ManualClock())
+    await pool.complete(request())
+    await pool.complete(request(LLMService.ANTHROPIC))
+    keys.secret = Secret("sk-new")
+    await pool.complete(request())
+    await pool.complete(request(LLMService.ANTHROPIC))
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [1, 0, 0]
+    await pool.aclose()
+
+
+async def test_closing_waits_until_creations_are_given_up() -> None:
+    """When the pool is closed, nothing is in the making any more."""
+    workshop = Workshop()
+    workshop.gate.clear()
+    pool = pool_over(workshop)
+    callers = [
+        asyncio.ensure_future(pool.complete(request(service))) for service in (LLMService.OPENAI, LLMService.ANTHROPIC)
+    ]
+    while workshop.begun < 2:
+        await asyncio.sleep(0)
+    await pool.aclose()
+    assert workshop.cancelled == 2
+    outcomes = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ServiceClosedError] * 2
+
+
+def test_closing_waits_for_loans_whatever_was_given_back_before() -> None:
+    """That all was returned once, when a key was replaced, does not count for what is lent now."""
+
+    async def close_after_draining(loop: VirtualLoop) -> float:
+        keys = RotatingKeys("sk-old")
+        workshop = Workshop()
+        pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, keys), ManualClock())
+        draining = pool.stream(request())
+        await anext(draining)
+        keys.secret = Secret("sk-new")
+        await pool.complete(request())
+        await draining.aclose()
+        lent = pool.stream(request())
+        await anext(lent)
+        leaving = asyncio.ensure_future(close_after(lent, 0.5))
+        await pool.aclose()
+        took_s = loop.time()
+        await leaving
+        return took_s
+
+    assert run_virtual(1, close_after_draining).result == 0.5
+
+
+def test_a_closed_pool_leaves_nothing_on_its_loop() -> None:
+    """No task and no generator of it is left, though somebody still holds the pool."""
+    pools: list[PooledModel] = []
+
+    async def use_and_close(_: VirtualLoop) -> None:
+        pools.append(pool_over(Workshop()))
+        await pools[0].complete(request())
+        await pools[0].aclose()
+
+    run_virtual(1, use_and_close)
+
+
+def test_a_loop_that_ends_closes_its_adapters_without_noise() -> None:
+    """Nobody closed the pool: the end of the loop does, once, and reports nothing."""
+    workshop: list[Workshop] = []
+    reported: list[str] = []
+    pools: list[PooledModel] = []
+
+    async def use() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(str(context)))
+        workshop.append(Workshop())
+        pools.append(pool_over(workshop[0]))
+        await pools[0].complete(request())
+
+    asyncio.run(use())
+    assert [adapter.closed for adapter in workshop[0].made] == [1]
+    assert reported == []
+
+
+async def test_a_creation_that_fails_after_all_have_left_is_no_noise() -> None:
+    """It was given up and answered with a failure that nobody hears of: nothing is reported to the event loop."""
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(str(context)))
+    begun = asyncio.Event()
+
+    async def create(endpoint: Endpoint) -> GatedAdapter:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise LLMServiceError("no luck") from None
+        raise AssertionError
+
+    pool = PooledModel(create, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+    caller = asyncio.ensure_future(pool.complete(request()))
+    await begun.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    for _ in range(3):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert reported == []
+    await pool.aclose()
+
+
+async def test_a_caller_who_is_cancelled_as_the_pool_closes_is_cancelled() -> None:
+    """Whoever cancels a task must see it end so, even where the pool was closed in the same moment."""
+    begun = asyncio.Event()
+
+    async def create(endpoint: Endpoint) -> GatedAdapter:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            asyncio.get_running_loop().call_soon(caller.cancel)
+            raise
+        raise AssertionError
+
+    pool = PooledModel(create, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+    caller = asyncio.ensure_future(pool.complete(request()))
+    await begun.wait()
+    await pool.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+async def test_where_all_are_in_use_the_one_lent_longest_gives_way() -> None:
+    """It leaves the shelf for its next caller, and is closed after its last loan and not before."""
+    workshop, clock = Workshop(), ManualClock()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, FakeKeys()), clock, max_adapters=1)
+    await pool.complete(request(base_url="https://a.invalid"))
+    streams = []
+    for host in ("a", "b"):
+        streams.append(pool.stream(request(base_url=f"https://{host}.invalid")))
+        await anext(streams[-1])
+        clock.advance(1)
+    assert [adapter.closed for adapter in workshop.made] == [0, 0]
+    await streams[0].aclose()
+    await streams[1].aclose()
+    await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [1, 0]
+    await pool.aclose()
+
+
+async def test_a_creation_that_takes_its_time_to_be_given_up_lends_nothing() -> None:
+    """Whether the pool was closed meanwhile or a newcomer began anew, its adapter is closed and nobody gets it."""
+    made: list[GatedAdapter] = []
+    begun = asyncio.Event()
+
+    async def slow_to_leave(endpoint: Endpoint) -> GatedAdapter:
+        mine = GatedAdapter()
+        made.append(mine)
+        if len(made) == 1:
+            begun.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(10)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        return mine
+
+    for is_closed in (True, False):
+        made.clear()
+        begun.clear()
+        pool = PooledModel(slow_to_leave, EndpointDirectory(BASE_URLS, FakeKeys()), ManualClock())
+        caller = asyncio.ensure_future(pool.complete(request()))
+        await begun.wait()
+        if is_closed:
+            await pool.aclose()
+            with pytest.raises(ServiceClosedError):
+                await caller
+            assert [adapter.closed for adapter in made] == [1]
+            continue
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await pool.complete(request())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert [adapter.closed for adapter in made] == [1, 0]
+        await pool.aclose()

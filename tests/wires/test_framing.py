@@ -1,6 +1,7 @@
 """Bytes become events, however they are cut."""
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,14 @@ from dipeo.domain.errors import MalformedResponseError
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Framing
 from dipeo.infrastructure.llm.wires import framing
-from dipeo.infrastructure.llm.wires.framing import JsonLines, ServerSentEvents, parse_json, parser_for, sample_of
+from dipeo.infrastructure.llm.wires.framing import (
+    EventParser,
+    JsonLines,
+    ServerSentEvents,
+    parse_json,
+    parser_for,
+    sample_of,
+)
 
 JSON_OBJECTS = st.dictionaries(
     st.text(max_size=8), st.one_of(st.text(max_size=20), st.integers(-(2**40), 2**40), st.booleans()), max_size=4
@@ -109,3 +117,161 @@ def test_a_sample_is_short_and_can_be_shown(body: bytes) -> None:
     sample = sample_of(body)
     assert len(sample) <= 200
     assert sample.isprintable()
+
+
+# --- sizes, and what is left over ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parser", [ServerSentEvents, JsonLines])
+def test_an_event_of_exactly_the_limit_is_taken(parser: Callable[[], EventParser]) -> None:
+    """Sixteen MiB are allowed, and one byte more is not; without its end it waits."""
+    assert framing.MAX_EVENT_BYTES == 16 * 1024 * 1024
+    assert parser().feed(b"x" * framing.MAX_EVENT_BYTES) == []
+    with pytest.raises(MalformedResponseError, match="larger than 16777216 bytes"):
+        parser().feed(b"x" * (framing.MAX_EVENT_BYTES + 1))
+
+
+def test_the_lines_of_an_event_count_together() -> None:
+    """An event whose lines are all short may not be endless; an event that ended counts no more."""
+    line = b"data: " + b" " * (1024 * 1024 - 6) + b"\n"
+    parser = ServerSentEvents()
+    for _ in range(3):
+        assert parser.feed(b"data: [\n" + line * 15) == []
+        assert parser.feed(b"data: ]\n\n") == [[]]
+    assert parser.feed(b"data: [\n" + line * 15 + line[:-8]) == []
+    assert parser.feed(b"") == []
+    with pytest.raises(MalformedResponseError, match="larger than"):
+        parser.feed(b" ")
+
+
+def test_many_events_in_one_chunk_are_not_one_large_event() -> None:
+    """What counts is a single event, not what arrives at once."""
+    event = b'data: "' + b"x" * (1024 * 1024) + b'"\n\n'
+    assert len(ServerSentEvents().feed(event * 17)) == 17
+    assert len(JsonLines().feed(event[6:] * 17)) == 17
+
+
+def test_data_without_text_is_no_event() -> None:
+    """The standard lets a server send empty data; it says nothing and does not join the next event."""
+    parser = ServerSentEvents()
+    assert parser.feed(b"data:\n\n") == []
+    assert parser.feed(b"data: \ndata:\n\n") == []
+    assert parser.feed(b"data: 1\n\n") == [1]
+    assert parser.finish() == []
+
+
+def test_empty_data_before_the_end_marker_is_not_part_of_it() -> None:
+    """What comes after the blank line is another event."""
+    assert ServerSentEvents().feed(b"data:\n\ndata: [DONE]\n\n") == [END_OF_STREAM]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_an_empty_line_of_data_is_a_line_of_its_event(newline: str) -> None:
+    """It is data like any other line, as long as there is some text in one of them, however the lines end."""
+    lines = ["data: [1,", "data:", "data: 2]", "", ""]
+    assert ServerSentEvents().feed(newline.join(lines).encode()) == [[1, 2]]
+
+
+def test_a_mark_of_byte_order_is_left_out_at_the_beginning_alone() -> None:
+    """The first bytes of a stream may be such a mark; those of a later chunk belong to the text."""
+    parser = ServerSentEvents()
+    assert parser.feed(b"") == []
+    assert parser.feed(b"\xef\xbb\xbfdata: 1\n\n") == [1]
+    assert parser.feed(b"\xef\xbb\xbfdata: 2\n\n") == []
+    with_text = ServerSentEvents()
+    assert with_text.feed(b'data: "') == []
+    assert with_text.feed(b'\xef\xbb\xbf"\n\n') == ["\ufeff"]
+
+
+@pytest.mark.parametrize("pause", [b"", b": so far\n"])
+def test_a_line_feed_after_a_cut_belongs_to_the_return_before_it(pause: bytes) -> None:
+    """CR LF is one line end even where it is cut in two, and an empty chunk may lie between the halves."""
+    parser = ServerSentEvents()
+    assert parser.feed(b"data: [1,\r") == []
+    assert parser.feed(b"") == []
+    assert parser.feed(b"\n" + pause + b"data: 2]\r") == []
+    assert parser.feed(b"\r") == [[1, 2]]
+    assert parser.feed(b"\ndata: 3\n\n") == [3]
+
+
+def test_a_return_within_a_chunk_ends_no_line_of_the_next() -> None:
+    """Only a return at the very end of a chunk can be half a line end."""
+    parser = ServerSentEvents()
+    assert parser.feed(b"data: 1\r\r: x") == [1]
+    assert parser.feed(b"\ndata: 2\n\n") == [2]
+    parser = ServerSentEvents()
+    assert parser.feed(b"data: 1\r") == []
+    assert parser.feed(b"data: 2\n") == []
+    assert parser.feed(b"data: 3\n") == []
+    with pytest.raises(MalformedResponseError):
+        parser.feed(b"\n")
+
+
+@pytest.mark.parametrize("rest", [b"", b"\n", b": a comment", b"event: done", b"id: 7\n", b"dat"])
+def test_what_is_no_data_is_nothing_at_the_end(rest: bytes) -> None:
+    """A stream may end in the midst of a comment, or of a field that carries nothing."""
+    parser = ServerSentEvents()
+    assert parser.feed(b"data: 1\n\n" + rest) == [1]
+    assert parser.finish() == []
+
+
+def test_what_is_whole_at_the_end_is_taken() -> None:
+    """Data whose line ended, but not its event, is whole all the same; so is a last line of JSON."""
+    parser = ServerSentEvents()
+    assert parser.feed(b"data: 1\n") == []
+    assert parser.finish() == [1]
+    lines = JsonLines()
+    assert lines.feed(b"1\n2") == [1]
+    assert lines.finish() == [2]
+    assert lines.finish() == []
+    blank = JsonLines()
+    assert blank.feed(b"1\n  ") == [1]
+    assert blank.finish() == []
+
+
+@pytest.mark.parametrize("line", [b"datum: 1", b" data: 1", b"id: data: 1", b"data", b"xdata: 1"])
+def test_only_data_is_read(line: bytes) -> None:
+    """Other fields carry nothing that the JSON does not say too."""
+    assert ServerSentEvents().feed(line + b"\n\n") == []
+
+
+def test_only_one_blank_after_the_colon_is_left_out() -> None:
+    """What follows it belongs to the data: the end marker with more around it is none."""
+    assert ServerSentEvents().feed(b"data: [DONE]\n\ndata:[DONE]\n\n") == [END_OF_STREAM, END_OF_STREAM]
+    with pytest.raises(MalformedResponseError):
+        ServerSentEvents().feed(b"data:  [DONE]\n\n")
+    with pytest.raises(MalformedResponseError):
+        ServerSentEvents().feed(b"data: [DONE] \n\n")
+
+
+def test_what_is_not_json_is_shown_in_part() -> None:
+    """The error holds the beginning of what came, so that one can see what it was."""
+    with pytest.raises(MalformedResponseError) as caught:
+        parse_json(b"<html>" + b"x" * 300)
+    assert caught.value.context["sample"] == "<html>" + "x" * 194
+
+
+@pytest.mark.parametrize(
+    ("body", "sample"),
+    [
+        (b"", ""),
+        (b"a\nb\x1b[0m", "a\\nb\\x1b[0m"),
+        (b"a\xffb", "a\ufffdb"),
+        (b"it's \\", "it's \\"),
+        (b"x" * 199, "x" * 199),
+        (b"x" * 201, "x" * 200),
+        ("\U0001f600".encode() * 201, "\U0001f600" * 200),
+        (b"\x00" * 300, ("\\x00" * 300)[:200]),
+    ],
+)
+def test_a_sample_is_the_beginning_as_it_can_be_shown(body: bytes, sample: str) -> None:
+    """At most two hundred characters of any size, those that cannot be shown escaped."""
+    assert sample_of(body) == sample
+
+
+def test_blank_events_do_not_add_up() -> None:
+    """An event without data is none: however many there were, the next one has all the room there is."""
+    parser = ServerSentEvents()
+    for _ in range(40):
+        assert parser.feed(b"data:\n\n" * 100_000) == []
+    assert parser.feed(b"data: 1\n\n") == [1]

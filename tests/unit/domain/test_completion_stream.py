@@ -221,3 +221,16 @@ async def test_it_prints_its_state() -> None:
     finished = Source().stream()
     await finished.collect()
     assert repr(finished) == "<CompletionStream finished>"
+
+
+async def test_the_warning_names_the_place_and_the_stream() -> None:
+    """It points to the line that dropped the stream, and holds what Python needs to say where it was made."""
+    streams = [Source().stream()]
+    await anext(streams[0])
+    with pytest.warns(ResourceWarning) as caught:
+        streams.clear()
+    assert caught[0].filename == __file__
+    assert isinstance(caught[0].source, CompletionStream)
+    caught.clear()
+    for _ in range(3):
+        await asyncio.sleep(0)

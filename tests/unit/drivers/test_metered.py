@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from dipeo.domain import errors
-from dipeo.domain.attempt import Billed
+from dipeo.domain.attempt import Attempt, Billed
 from dipeo.domain.completion import ChatMessage, Completion, CompletionRequest, FinishReason, Role
 from dipeo.domain.parts import TextPart
+from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
@@ -237,3 +238,115 @@ async def test_every_attempt_is_recorded_by_itself(way: str) -> None:
         ("call-1", Verdict.OVERLOADED),
         ("call-2", None),
     ]
+
+
+class FailingKeys(APIKeyPort):
+    """A source of keys that cannot be read."""
+
+    def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
+        """Fails."""
+        raise errors.ConfigurationError("The key file cannot be read.")
+
+    def where(self, service: LLMService, api_key_id: str | None = None) -> str:
+        """Nowhere."""
+        return "nowhere"
+
+
+@ways
+async def test_a_source_of_keys_that_fails_costs_no_answer(way: str) -> None:
+    """Whose key it was is then not known; all else is recorded."""
+    clock, ledger = ManualClock(), FakeLedger()
+    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FailingKeys(), clock=clock)
+    await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    (attempt,) = ledger.recorded
+    assert (attempt.key_fingerprint, attempt.status, attempt.usage) == (None, 200, ANSWER.usage)
+
+
+@ways
+async def test_the_key_of_the_call_is_recorded_though_another_comes(way: str) -> None:
+    """What counts is the key at the beginning, of the service that is asked."""
+    bench = Bench(ANSWER, keys=FakeKeys({"team": "sk-team", "other": "sk-other"}))
+    await bench.ask(way, api_key_id="other")
+    assert bench.ledger.recorded[0].key_fingerprint == Secret("sk-other").fingerprint
+
+
+class KeyPerService(APIKeyPort):
+    """A key for each service."""
+
+    def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
+        """That of the service."""
+        return Secret(f"sk-{service.value}")
+
+    def where(self, service: LLMService, api_key_id: str | None = None) -> str:
+        """Everywhere."""
+        return "everywhere"
+
+
+@ways
+async def test_the_key_is_that_of_the_service(way: str) -> None:
+    """Another service has another key."""
+    clock, ledger = ManualClock(), FakeLedger()
+    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=KeyPerService(), clock=clock)
+    await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    assert ledger.recorded[0].key_fingerprint == Secret("sk-openai").fingerprint
+
+
+@ways
+async def test_a_ledger_that_fails_costs_no_answer(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The answer carries its attempt all the same, and the log says which call was not written down, and why."""
+    clock = ManualClock()
+    failing = FakeLedger(failure=OSError("disk full"))
+    model = MeteredModel(Slow(clock, ANSWER), ledger=failing, keys=FakeKeys(), clock=clock)
+    completion = await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    assert [attempt.status for attempt in completion.attempts] == [200]
+    (entry,) = caplog.records
+    assert (entry.name, entry.levelname) == ("dipeo.ledger", "ERROR")
+    assert "call-1" in entry.getMessage()
+    assert "disk full" in str(entry.exc_info)
+
+
+class SlowLedger(FakeLedger):
+    """Writes only when it may; what is interrupted is not written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_write = asyncio.Event()
+        self.begun = 0
+
+    async def record(self, attempt: Attempt) -> None:
+        """Waits, then writes."""
+        self.begun += 1
+        await self.may_write.wait()
+        await super().record(attempt)
+
+
+@ways
+async def test_who_leaves_while_the_ledger_writes_leaves_a_record(way: str) -> None:
+    """The attempt was made, and is written down to the end; the caller who was cancelled is cancelled."""
+    clock, ledger = ManualClock(), SlowLedger()
+    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
+
+    async def ask() -> Completion:
+        return await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+
+    task = asyncio.ensure_future(ask())
+    while not ledger.begun:
+        await asyncio.sleep(0)
+    task.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (task.done(), ledger.recorded) == (False, [])
+    ledger.may_write.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [attempt.verdict for attempt in ledger.recorded] == [None]
+
+
+@ways
+async def test_an_error_that_was_told_before_keeps_what_was_told(way: str) -> None:
+    """The failure is raised as it is, without another one behind it."""
+    bench = Bench(errors.OverloadedError())
+    with pytest.raises(errors.OverloadedError) as caught:
+        await bench.ask(way)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

@@ -374,3 +374,52 @@ async def test_cancellation_passes_through(ask: Ask) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert inner.asked == 1
+
+
+class Slow(ScriptedModel):
+    """Takes a quarter of a second by the clock for its first attempt, and that much more for each one after it."""
+
+    def __init__(self, clock: ManualClock, *answers: str | Completion | Exception) -> None:
+        super().__init__(*answers)
+        self.clock = clock
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """The next answer, some time later."""
+        self.clock.advance(0.25 * (1 + len(self.asked)))
+        return await super().complete(request)
+
+    def stream(self, request: CompletionRequest) -> CompletionStream:
+        """The same, as one event."""
+        return CompletionStream(self._whole(request))
+
+    async def _whole(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
+        yield CompletionEnd(await self.complete(request))
+
+
+async def test_the_time_of_a_call_is_that_of_all_attempts_and_waits(ask: Ask) -> None:
+    """From the beginning of the first attempt to the answer, each attempt keeping its own time."""
+    clock = ManualClock()
+    inner = Slow(clock, errors.OverloadedError(), errors.OverloadedError(), "Hello.")
+    metered = MeteredModel(inner, ledger=FakeLedger(), keys=FakeKeys(), clock=clock)
+    completion = await ask(RetryingModel(metered, clock, waits=lambda: repeat(1.0)), request())
+    assert completion.latency_ms == pytest.approx(3500)
+    assert [each.latency_ms for each in completion.attempts] == pytest.approx([250, 500, 750])
+
+
+async def test_without_records_the_time_counts_from_the_first_failure(ask: Ask) -> None:
+    """Nobody inside wrote down when the first attempt began."""
+    clock = ManualClock()
+    inner = Slow(clock, errors.OverloadedError(), "Hello.")
+    completion = await ask(RetryingModel(inner, clock, waits=lambda: repeat(1.0)), request())
+    assert completion.attempts == ()
+    assert completion.latency_ms == pytest.approx(1500)
+
+
+async def test_what_was_delivered_is_the_reason_given() -> None:
+    """A stream that broke off says why it was not begun again, even where the attempts were used up as well."""
+    clock = ManualClock()
+    inner = Broken((TextDelta("Hel"),), errors.OverloadedError())
+    metered = MeteredModel(inner, ledger=FakeLedger(), keys=FakeKeys(), clock=clock)
+    with pytest.raises(errors.OverloadedError) as caught:
+        await RetryingModel(metered, clock).stream(request(max_attempts=1)).collect()
+    assert [each.decision for each in caught.value.attempts] == ["given up: text was delivered"]

@@ -3,17 +3,20 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dipeo.domain import errors
 from dipeo.domain.completion import ChatMessage, Completion, CompletionRequest, FinishReason, Role
 from dipeo.domain.parts import TextPart
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.service import LLMService
-from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
+from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, ReasoningDelta, TextDelta
 from dipeo.infrastructure.llm.wrappers.time_limited import TimeLimitedModel
 from dipeo.testing import ManualClock, ScriptedModel
+from tests.virtual_world.virtual_loop import VirtualClock, VirtualLoop, run_virtual
 
 SOON_S = 0.01
 LATER_S = 60.0
@@ -289,3 +292,180 @@ async def test_a_reader_who_leaves_lets_go_of_the_source() -> None:
     async with TimeLimitedModel(Inner(), ManualClock()).stream(request(LATER_S)) as stream:
         await anext(stream)
     assert closed == ["source"]
+
+
+class Paced(ChatModelPort):
+    """Streams each event that many seconds after the one before was taken; then ends."""
+
+    def __init__(self, *paces: tuple[float, CompletionEvent]) -> None:
+        self.paces = paces
+        self.closed_at_s: float | None = None
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        """Not used here."""
+        raise NotImplementedError
+
+    def stream(self, request: CompletionRequest) -> CompletionStream:
+        """The events."""
+        return CompletionStream(self._events())
+
+    async def _events(self) -> AsyncGenerator[CompletionEvent, None]:
+        try:
+            for pause_s, event in self.paces:
+                await asyncio.sleep(pause_s)
+                yield event
+        finally:
+            self.closed_at_s = asyncio.get_running_loop().time()
+
+
+A, B = TextDelta("Hel"), TextDelta("lo.")
+
+
+def heard(
+    inner: Paced, *, reader_works_s: float = 0.0, deadline_at_s: float = 100.0, **limits: float | None
+) -> tuple[list[CompletionEvent], errors.DipeoError | None, float]:
+    """What a reader hears who takes a while for each event, the error if there was one, and when it was over."""
+    facts: dict[str, Any] = {f"{name}_timeout_s": limit for name, limit in limits.items()}
+    asked = evolve(request(deadline_at_s), **facts)
+
+    async def read(loop: VirtualLoop) -> tuple[list[CompletionEvent], errors.DipeoError | None]:
+        events: list[CompletionEvent] = []
+        try:
+            async with TimeLimitedModel(inner, VirtualClock(loop)).stream(asked) as stream:
+                async for event in stream:
+                    events.append(event)
+                    await asyncio.sleep(reader_works_s)
+        except errors.DipeoError as error:
+            return events, error
+        return events, None
+
+    run = run_virtual(1, read)
+    return *run.result, run.ended_at_s
+
+
+def test_a_first_event_that_is_long_in_coming_is_not_waited_for() -> None:
+    """The error says how long was waited, and that nothing had come."""
+    inner = Paced((5.0, A))
+    events, error, ended_at_s = heard(inner, first_token=2.0, idle=1.0)
+    assert (events, ended_at_s, inner.closed_at_s) == ([], 2.0, 2.0)
+    assert isinstance(error, errors.DeadlineExceededError)
+    assert (error.message, error.context) == ("Nothing came within 2 s.", {"phase": "first_token"})
+    assert (error.provider, error.model) == ("openai", "m")
+
+
+def test_a_stream_that_falls_silent_is_not_waited_for() -> None:
+    """It broke off: the text that had come is on the error, and how long was waited."""
+    inner = Paced((1.0, A), (1.0, B), (4.0, A))
+    events, error, ended_at_s = heard(inner, first_token=2.0, idle=3.0)
+    assert (events, ended_at_s, inner.closed_at_s) == ([A, B], 5.0, 5.0)
+    assert isinstance(error, errors.IncompleteStreamError)
+    assert error.message == "The stream fell silent for 3 s after 6 characters."
+    assert (error.context["partial_text"], error.context["phase"]) == ("Hello.", "idle")
+    assert (error.provider, error.model) == ("openai", "m")
+
+
+def test_thoughts_are_events_and_no_text() -> None:
+    """They count against silence, and are not in the text that is told afterwards."""
+    thought = ReasoningDelta("hm")
+    events, error, ended_at_s = heard(Paced((1.0, thought), (2.5, A), (9.0, B)), idle=3.0)
+    assert (events, ended_at_s) == ([thought, A], 6.5)
+    assert isinstance(error, errors.IncompleteStreamError)
+    assert error.context["partial_text"] == "Hel"
+    events, error, ended_at_s = heard(Paced((1.0, thought), (9.0, B)), idle=3.0)
+    assert (events, ended_at_s) == ([thought], 4.0)
+    assert isinstance(error, errors.IncompleteStreamError)
+    assert "0 characters" in error.message
+
+
+@pytest.mark.parametrize(("first_token", "idle"), [(2.0, 3.0), (None, 3.0), (2.0, None), (None, None)])
+def test_what_comes_within_the_limits_passes(first_token: float | None, idle: float | None) -> None:
+    """Each wait has its own limit, and they do not add up."""
+    events, error, ended_at_s = heard(Paced((1.9, A), (2.9, B), (2.9, A)), first_token=first_token, idle=idle)
+    assert (events, error) == ([A, B, A], None)
+    assert ended_at_s == pytest.approx(7.7)
+
+
+def test_a_limit_on_silence_does_not_limit_the_first_event() -> None:
+    """Without a limit of its own the first event may take its time."""
+    assert heard(Paced((50.0, A), (1.0, B)), idle=2.0)[:2] == ([A, B], None)
+
+
+@pytest.mark.parametrize(
+    ("deadline_at_s", "paces", "partial"),
+    [(2.0, ((9.0, A),), None), (1.5, ((9.0, A),), None), (4.0, ((1.0, A), (9.0, B)), "Hel")],
+)
+def test_the_deadline_counts_where_it_is_not_later(
+    deadline_at_s: float, paces: tuple[tuple[float, CompletionEvent], ...], partial: str | None
+) -> None:
+    """A limit that reaches the deadline or beyond is not the one that was passed."""
+    _, error, ended_at_s = heard(Paced(*paces), deadline_at_s=deadline_at_s, first_token=2.0, idle=3.0)
+    assert ended_at_s == deadline_at_s
+    assert isinstance(error, errors.DeadlineExceededError)
+    assert error.message == errors.DeadlineExceededError.default_message
+    assert error.context == ({"phase": "total", "partial_text": partial} if partial else {"phase": "total"})
+
+
+def test_a_reader_may_take_longer_than_the_provider() -> None:
+    """The time between two events in which nobody waits is no silence; after it, the limit holds as before."""
+    assert heard(Paced((1.0, A), (1.0, B)), reader_works_s=10.0, first_token=2.0, idle=2.0)[:2] == ([A, B], None)
+    events, error, ended_at_s = heard(Paced((1.0, A), (9.0, B)), reader_works_s=10.0, first_token=2.0, idle=2.0)
+    assert (events, ended_at_s) == ([A], 13.0)
+    assert isinstance(error, errors.IncompleteStreamError)
+
+
+def test_a_reader_may_not_take_longer_than_the_deadline() -> None:
+    """What comes after it is not given, even if it was there in time."""
+    events, error, ended_at_s = heard(
+        Paced((1.0, A), (0.0, B)), deadline_at_s=8.0, reader_works_s=20.0, first_token=2.0, idle=2.0
+    )
+    assert (events, ended_at_s) == ([A], 21.0)
+    assert isinstance(error, errors.DeadlineExceededError)
+    assert error.context == {"phase": "total", "partial_text": "Hel"}
+
+
+def test_a_deadline_is_a_moment_of_the_clock_and_not_of_the_loop() -> None:
+    """The two may count from different beginnings."""
+
+    async def ask_late(loop: VirtualLoop) -> None:
+        clock = ManualClock()
+        clock.advance(1000.0)
+        with pytest.raises(errors.DeadlineExceededError):
+            await TimeLimitedModel(Hanging(), clock).complete(request(1002.5))
+        assert loop.time() == 2.5
+
+    run_virtual(1, ask_late)
+
+
+@ways
+def test_what_is_over_is_forgotten(way: str) -> None:
+    """Calls that ended in time leave one timer, which finds nothing and is not set again."""
+
+    async def ask_often(loop: VirtualLoop) -> None:
+        model = TimeLimitedModel(ScriptedModel(*["Hello."] * 5), VirtualClock(loop))
+        for _ in range(5):
+            await ask(model, way, loop.time() + 5.5)
+            assert [handle.when() for handle in loop._scheduled if not handle.cancelled()] == [5.5]
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0)
+        assert [handle for handle in loop._scheduled if not handle.cancelled()] == []
+
+    run_virtual(1, ask_often)
+
+
+@ways
+async def test_the_beginning_of_time_is_a_deadline_too(way: str) -> None:
+    """Zero is a moment like any other, and not the lack of one."""
+    inner = ScriptedModel("Hello.")
+    with pytest.raises(errors.DeadlineExceededError):
+        await ask(TimeLimitedModel(inner, ManualClock()), way, 0.0)
+    assert inner.asked == []
+
+
+def test_a_stream_that_thought_and_then_fell_silent_fell_silent() -> None:
+    """Thoughts are a beginning: what comes too late after them is told as silence, not as a late first event."""
+    thought = ReasoningDelta("Hm.")
+    events, error, ended_at_s = heard(Paced((1.0, thought), (9.0, B)), first_token=2.0, idle=3.0)
+    assert events == [thought]
+    assert isinstance(error, errors.IncompleteStreamError)
+    assert error.context["phase"] == "idle"
+    assert ended_at_s == pytest.approx(4.0)

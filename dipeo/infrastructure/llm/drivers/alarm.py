@@ -65,9 +65,10 @@ class Alarm:
         return self.at >= self._deadline_at
 
     def within(self, limit_s: float | None) -> "Alarm":
-        """Bounds the next wait alone, in seconds, within the deadline."""
-        if limit_s is not None and not self._has_rung:
-            self.at = min(self._deadline_at, asyncio.get_running_loop().time() + limit_s)
+        """Bounds the next wait alone, in seconds, within the deadline; None leaves the deadline alone."""
+        if not self._has_rung:
+            at = self._deadline_at if limit_s is None else asyncio.get_running_loop().time() + limit_s
+            self.at = min(self._deadline_at, at)
             self._watch.add(self)
         return self
 

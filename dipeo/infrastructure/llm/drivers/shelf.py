@@ -24,10 +24,9 @@ CreateAdapter = Callable[[Endpoint], Awaitable[Adapter]]
 class Place:
     """An adapter on the shelf, and how many calls it is lent to."""
 
-    endpoint: Endpoint
     adapter: Adapter
     last_used_s: float
-    leases: int = 0
+    leases: int
     is_discarded: bool = False
     is_closed: bool = False
 
@@ -179,7 +178,7 @@ class AdapterShelf:
                 await adapter.aclose()
                 raise asyncio.CancelledError
             # Lent before any of those who wait gets their turn: until then, nothing else may take it off the shelf.
-            place = Place(endpoint, adapter, self._clock.monotonic_s(), leases=creation.waiting)
+            place = Place(adapter, self._clock.monotonic_s(), leases=creation.waiting)
             self._places[endpoint] = place
             if not self._is_current(endpoint):
                 # Its key was replaced while it was made: it serves those who waited for it, and nobody else.

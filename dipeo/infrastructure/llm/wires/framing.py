@@ -67,7 +67,7 @@ class ServerSentEvents:
                 if any(self._data):
                     events.append(self._take())
                 else:
-                    self._data = []  # data without any text is no event, by the standard
+                    self._data, self._size = [], 0  # data without any text is no event, by the standard
         return events
 
     def finish(self) -> list[JsonValue]:

@@ -26,8 +26,8 @@ def full_jitter_waits() -> Iterator[float]:
     """
     bounds = backoff.expo(base=2, factor=FIRST_WAIT_S, max_value=LONGEST_WAIT_S)
     next(bounds)  # the generator's first value primes it and is no wait
-    for bound in bounds:
-        yield backoff.full_jitter(bound)
+    while True:
+        yield backoff.full_jitter(next(bounds))
 
 
 class RetryingModel(ChatModelPort):

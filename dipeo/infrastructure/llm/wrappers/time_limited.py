@@ -44,6 +44,7 @@ class TimeLimitedModel(ChatModelPort):
 
     async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
         text: list[str] = []
+        has_begun = False
         alarm = self._alarm(request)
         try:
             async with self._inner.stream(request) as stream:
@@ -53,12 +54,12 @@ class TimeLimitedModel(ChatModelPort):
                         event = await anext(stream.events, None)
                     if event is None:
                         return
-                    within_s = request.idle_timeout_s
+                    has_begun, within_s = True, request.idle_timeout_s
                     if isinstance(event, TextDelta):
                         text.append(event.text)
                     yield event
         except builtins.TimeoutError:
-            raise _too_late(request, "".join(text), phase=_phase(alarm, request, has_text=bool(text))) from None
+            raise _too_late(request, "".join(text), phase=_phase(alarm, has_begun=has_begun)) from None
         finally:
             alarm.stop()
 
@@ -68,10 +69,10 @@ class TimeLimitedModel(ChatModelPort):
         return Alarm(self._watches.get(loop), loop.time() + left_s, has_rung=left_s <= 0)
 
 
-def _phase(alarm: Alarm, request: CompletionRequest, *, has_text: bool) -> str:
+def _phase(alarm: Alarm, *, has_begun: bool) -> str:
     if alarm.is_final:
         return "total"
-    return "idle" if has_text or request.first_token_timeout_s is None else "first_token"
+    return "idle" if has_begun else "first_token"
 
 
 def _too_late(request: CompletionRequest, partial_text: str = "", *, phase: str = "total") -> DipeoError:
