@@ -25,6 +25,15 @@ DEFAULT_BASE_URLS: Final[Mapping[LLMService, str]] = {
 }
 """Where each service answers; `openai_compatible` has no usual address."""
 
+CHAT: Final = "chat"
+RESPONSES: Final = "responses"
+API_VARIABLES: Final[Mapping[LLMService, str]] = {
+    LLMService.OPENAI: "DIPEO_OPENAI_API",
+    LLMService.XAI: "DIPEO_XAI_API",
+    LLMService.OPENAI_COMPATIBLE: "DIPEO_OPENAI_COMPATIBLE_API",
+}
+"""The services that have two interfaces, and the variables that choose between them."""
+
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"", "0", "false", "no", "off"})
 
@@ -46,6 +55,17 @@ def _as_wires(wires: str | Mapping[LLMService, str] | Mapping[str, str]) -> Mapp
     return {**dict.fromkeys(LLMService, HTTP_WIRE), **chosen}
 
 
+def _as_apis(apis: Mapping[LLMService, str] | Mapping[str, str]) -> Mapping[LLMService, str]:
+    chosen = {LLMService.from_name(name): api for name, api in apis.items()}
+    for service, api in chosen.items():
+        if service not in API_VARIABLES:
+            raise ValidationError(f"{service.value!r} has no choice of interfaces.", field="apis")
+        if api not in (CHAT, RESPONSES):
+            wanted = f"{CHAT!r} or {RESPONSES!r}"
+            raise ValidationError(f"The interface of {service.value!r} must be {wanted}, not {api!r}.", field="apis")
+    return chosen
+
+
 NO_VARIABLES: Final = SecretVariables({})
 
 
@@ -62,9 +82,11 @@ class Settings:
     wait for a stream's first event (None: the whole call's bound does). `idle_timeout_s`: bounds every silence of a
     stream after that, 60 s. `max_attempts`: all attempts of a call, 3. `base_urls`: other addresses of services, on top
     of the usual ones. `wires`: what each service is reached through, `http` (dipeo's own, the default), `sdk` (the
-    official client, an extra) or, for Google, `legacy_sdk`; one word for all, or one for each. `key_file`,
-    `dotenv_file`: where keys are looked for beside the environment. `retries_unknown_outcome`: try again even where an
-    attempt may have been billed. `environ`: the variables that keys are looked for in; it is shown nowhere.
+    official client, an extra) or, for Google, `legacy_sdk`; one word for all, or one for each. `apis`: which interface
+    of OpenAI's `openai`, `xai` and `openai_compatible` are asked over, `chat` (the default) or `responses`. `key_file`,
+    `dotenv_file`: where keys are looked for beside the environment. `catalog_file`: your own
+    facts and prices of models, in YAML. `retries_unknown_outcome`: try again even where an attempt may have
+    been billed. `environ`: the variables that keys are looked for in; it is shown nowhere.
     """
 
     base_dir: Path = field(default=Path(), converter=Path)
@@ -73,8 +95,10 @@ class Settings:
     idle_timeout_s: float | None = 60.0
     max_attempts: int = 3
     base_urls: Mapping[LLMService, str] = field(factory=dict, converter=_as_base_urls)
+    apis: Mapping[LLMService, str] = field(factory=dict, converter=_as_apis)
     wires: Mapping[LLMService, str] = field(default=HTTP_WIRE, converter=_as_wires)
     key_file: Path | None = None
+    catalog_file: Path | None = None
     dotenv_file: Path | None = None
     retries_unknown_outcome: bool = False
     environ: SecretVariables = field(default=NO_VARIABLES, converter=_as_secret, repr=False)
@@ -96,13 +120,14 @@ class Settings:
         A `.env` file in the working directory is read beneath them. Known variables: DIPEO_BASE_DIR, DIPEO_LLM_TIMEOUT,
         DIPEO_LLM_FIRST_TOKEN_TIMEOUT and DIPEO_LLM_IDLE_TIMEOUT (seconds; 0 for the latter two means no limit of their
         own), DIPEO_LLM_MAX_RETRIES (attempts in all), DIPEO_LLM_RETRY_UNKNOWN_OUTCOME, DIPEO_KEY_FILE,
-        DIPEO_<SERVICE>_BASE_URL, OLLAMA_BASE_URL, DIPEO_LLM_WIRE and DIPEO_<SERVICE>_WIRE. Raises `ConfigurationError`
-        naming the variable with a bad value.
+        DIPEO_CATALOG_FILE, DIPEO_<SERVICE>_BASE_URL, OLLAMA_BASE_URL, DIPEO_LLM_WIRE,
+        DIPEO_<SERVICE>_WIRE, DIPEO_OPENAI_API, DIPEO_XAI_API
+        and DIPEO_OPENAI_COMPATIBLE_API. Raises `ConfigurationError` naming the variable with a bad value.
         """
         given = dict(os.environ if environ is None else environ)
         dotenv = Path(dotenv_file) if dotenv_file is not None else None
         variables = {**_read_dotenv(dotenv), **given}
-        key_file = variables.get("DIPEO_KEY_FILE")
+        key_file, catalog_file = variables.get("DIPEO_KEY_FILE"), variables.get("DIPEO_CATALOG_FILE")
         try:
             return cls(
                 base_dir=Path(variables.get("DIPEO_BASE_DIR") or "."),
@@ -111,8 +136,10 @@ class Settings:
                 idle_timeout_s=_number(variables, "DIPEO_LLM_IDLE_TIMEOUT", 60.0) or None,
                 max_attempts=int(_number(variables, "DIPEO_LLM_MAX_RETRIES", 3, is_whole=True)),
                 base_urls=_base_urls(variables),
+                apis=_apis(variables),
                 wires=_wires(variables),
                 key_file=Path(key_file) if key_file else None,
+                catalog_file=Path(catalog_file) if catalog_file else None,
                 dotenv_file=dotenv,
                 retries_unknown_outcome=_flag(variables, "DIPEO_LLM_RETRY_UNKNOWN_OUTCOME"),
                 environ=given,
@@ -172,3 +199,14 @@ def _base_urls(variables: Mapping[str, str]) -> dict[LLMService, str]:
 def _wires(variables: Mapping[str, str]) -> dict[LLMService, str]:
     usual = variables.get("DIPEO_LLM_WIRE", "").strip() or HTTP_WIRE
     return {service: variables.get(f"DIPEO_{service.name}_WIRE", "").strip() or usual for service in LLMService}
+
+
+def _apis(variables: Mapping[str, str]) -> dict[LLMService, str]:
+    chosen: dict[LLMService, str] = {}
+    for service, name in API_VARIABLES.items():
+        word = variables.get(name, "").strip().lower()
+        if word not in ("", CHAT, RESPONSES):
+            raise ConfigurationError(f"{name} must be {CHAT!r} or {RESPONSES!r}, not {word[:40]!r}.", field=name)
+        if word:
+            chosen[service] = word
+    return chosen

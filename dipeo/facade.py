@@ -14,10 +14,14 @@ from dipeo.domain.memory import RememberEverything
 from dipeo.domain.model import ModelTarget
 from dipeo.domain.person import Person, PersonLLMConfig
 from dipeo.domain.ports.aliases import AliasPort
+from dipeo.domain.ports.catalog import ModelCatalogPort
 from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.embeddings import EmbeddingPort
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
+from dipeo.domain.ports.listing import ModelListPort
 from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
+from dipeo.domain.ports.prompt_size import PromptSizePort
 from dipeo.domain.ports.prompts import PromptPort
 from dipeo.domain.ports.tokens import TokenCounterPort
 from dipeo.domain.service import LLMService
@@ -30,7 +34,16 @@ from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptH
 from dipeo.infrastructure.prompts.file_prompts import FilePrompts
 from dipeo.infrastructure.sync_door import BackgroundLoop, SyncLLMService
 
-__all__ = ["Parts", "connect", "connect_sync", "load_conversation", "load_person", "save_conversation", "wired"]
+__all__ = [
+    "Parts",
+    "connect",
+    "connect_embeddings",
+    "connect_sync",
+    "load_conversation",
+    "load_person",
+    "save_conversation",
+    "wired",
+]
 
 
 class Parts(TypedDict, total=False):
@@ -49,6 +62,10 @@ class Parts(TypedDict, total=False):
     system_prompts: SystemPromptHandler
     builders: Mapping[LLMService, AdapterBuilder]
     counter: TokenCounterPort
+    catalog: ModelCatalogPort
+    embeddings: EmbeddingPort
+    model_lists: ModelListPort
+    prompt_sizes: PromptSizePort
     open_wire: WireOpener
     pool: ChatModelPort
     model: ChatModelPort
@@ -66,6 +83,22 @@ async def connect(settings: Settings | None = None, **parts: Unpack[Parts]) -> A
     container = wired(settings, **parts)
     try:
         yield container.service()
+    finally:
+        await _close(container, parts)
+
+
+@asynccontextmanager
+async def connect_embeddings(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[EmbeddingPort]:
+    """The wired service for embeddings; leaving the block closes every connection of this event loop.
+
+    async with connect_embeddings() as embeddings:
+        result = await embeddings.embed(["one text", "another"], "text-embedding-3-small")
+
+    It takes the settings and parts of `connect()`. Those who complete as well have both from one `wired()`.
+    """
+    container = wired(settings, **parts)
+    try:
+        yield container.embeddings()
     finally:
         await _close(container, parts)
 

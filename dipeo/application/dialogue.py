@@ -104,7 +104,8 @@ class Dialogue:
         """One turn of one person. Raises `UnknownPersonError`."""
         person = self.person(person_id)
         yield TurnBegins(number, person)
-        stream = self._llm.stream_with_person(self._context.prepare(person), person.id, person.llm_config)
+        context = await self._context.prepared(person)
+        stream = self._llm.stream_with_person(context.messages, person.id, person.llm_config)
         async with stream:
             async for event in stream:
                 if isinstance(event, TextDelta):

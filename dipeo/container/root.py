@@ -5,22 +5,28 @@ from functools import partial
 from dependency_injector import containers, providers
 
 from dipeo.application.context import ContextPreparation
+from dipeo.application.summarizer import Summarizer
 from dipeo.config import Settings
 from dipeo.container.adapters import adapter_builders
 from dipeo.container.key_sources import build_keys
-from dipeo.container.stack import build_stack
+from dipeo.container.stack import build_errands, build_stack
 from dipeo.container.wires import ChosenWires, modules_for
 from dipeo.infrastructure.catalog.aliases import InMemoryAliases
+from dipeo.infrastructure.catalog.model_catalog import LayeredCatalog
 from dipeo.infrastructure.clock import SystemClock
 from dipeo.infrastructure.ledger.in_memory import InMemoryLedger
+from dipeo.infrastructure.llm.counting.service import CountingModel, ProviderPromptSizes
 from dipeo.infrastructure.llm.drivers.endpoints import EndpointDirectory
 from dipeo.infrastructure.llm.drivers.factory import AdapterFactory
 from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
 from dipeo.infrastructure.llm.drivers.pool import PooledModel
 from dipeo.infrastructure.llm.drivers.service import LLMInfraService
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
+from dipeo.infrastructure.llm.embeddings.model import EmbeddingModel
+from dipeo.infrastructure.llm.embeddings.service import BatchingEmbeddings
+from dipeo.infrastructure.llm.listing.service import ListingModel, ProviderModelLists
 from dipeo.infrastructure.prompts.file_prompts import FilePrompts
-from dipeo.infrastructure.token_estimate import EstimatingTokenCounter
+from dipeo.infrastructure.token_calibration import CalibratingTokenCounter
 
 # dependency-injector's Singleton is not thread-safe; every shared object is therefore a ThreadSafeSingleton.
 _Shared = providers.ThreadSafeSingleton
@@ -40,11 +46,12 @@ class Container(containers.DeclarativeContainer):
     ledger = _Shared(InMemoryLedger)
     aliases = _Shared(InMemoryAliases)
     prompts = _Shared(FilePrompts, settings.provided.base_dir)
-    counter = _Shared(EstimatingTokenCounter)
+    counter = _Shared(CalibratingTokenCounter, aliases=aliases)
+    catalog = _Shared(LayeredCatalog, aliases=aliases, clock=clock, user_file=settings.provided.catalog_file)
 
     # from a request to a provider
     open_wire = _Shared(ChosenWires, settings.provided.wires)
-    builders = _Shared(adapter_builders, open_wire)
+    builders = _Shared(adapter_builders, open_wire, apis=settings.provided.apis)
     factory = _Shared(AdapterFactory, builders, modules_for=providers.Callable(partial, modules_for, open_wire))
     endpoints = _Shared(EndpointDirectory, settings.provided.base_urls, keys)
     pool = _Shared(PooledModel, factory.provided.create, endpoints, clock)
@@ -53,7 +60,6 @@ class Container(containers.DeclarativeContainer):
     # what applications see
     formatter = _Shared(MessageFormatter)
     system_prompts = _Shared(SystemPromptHandler, prompts=prompts)
-    context = _Shared(ContextPreparation, counter)
     service = _Shared(
         LLMInfraService,
         model,
@@ -65,4 +71,40 @@ class Container(containers.DeclarativeContainer):
         first_token_timeout_s=settings.provided.first_token_timeout_s,
         idle_timeout_s=settings.provided.idle_timeout_s,
         max_attempts=settings.provided.max_attempts,
+    )
+
+    # what providers do beside completing
+    embeddings = _Shared(
+        BatchingEmbeddings,
+        _Shared(build_stack, _Shared(EmbeddingModel, pool), settings=settings, ledger=ledger, keys=keys, clock=clock),
+        aliases=aliases,
+        clock=clock,
+        counter=counter,
+        timeout_s=settings.provided.timeout_s,
+        max_attempts=settings.provided.max_attempts,
+    )
+    model_lists = _Shared(
+        ProviderModelLists,
+        _Shared(build_errands, _Shared(ListingModel, pool), clock=clock),
+        clock=clock,
+        timeout_s=settings.provided.timeout_s,
+        max_attempts=settings.provided.max_attempts,
+    )
+    prompt_sizes = _Shared(
+        ProviderPromptSizes,
+        _Shared(
+            LLMInfraService,
+            _Shared(build_errands, _Shared(CountingModel, pool), clock=clock),
+            aliases=aliases,
+            system_prompts=system_prompts,
+            clock=clock,
+            timeout_s=settings.provided.timeout_s,
+            max_attempts=settings.provided.max_attempts,
+        ),
+    )
+    context = _Shared(
+        ContextPreparation,
+        counter,
+        catalog=catalog,
+        summarizer=_Shared(Summarizer, service),
     )

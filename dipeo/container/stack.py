@@ -17,3 +17,8 @@ def build_stack(
     limited = TimeLimitedModel(pool, clock)
     metered = MeteredModel(limited, ledger=ledger, keys=keys, clock=clock)
     return RetryingModel(metered, clock, retries_unknown_outcome=settings.retries_unknown_outcome)
+
+
+def build_errands(model: ChatModelPort, *, clock: ClockPort) -> ChatModelPort:
+    """Retries around the time limit around what costs nothing, and is therefore not recorded: lists and counts."""
+    return RetryingModel(TimeLimitedModel(model, clock), clock)

@@ -23,7 +23,7 @@ MEDIA_TOKENS: Final = 1_600
 _FRAME_TOKENS: Final = 4
 _MAX_COUNT: Final = 2**31 - 1
 _MAX_SHOWN_CHARS: Final = 60
-_LAST: Final = re.compile(r"last ([0-9]{1,10}) (message|token)s?")
+_LAST: Final = re.compile(r"(summary and )?last ([0-9]{1,10}) (message|token)s?")
 
 CountTokens: TypeAlias = Callable[[str], int]
 
@@ -63,6 +63,23 @@ class LastTokens:
 
 
 @frozen
+class Summary:
+    """The newest messages, up to `max_tokens`, and in front of them a summary of all that came before.
+
+    When they grow beyond that, the older half of what there is room for is summed up too, so that not every turn is
+    paid for twice.
+    """
+
+    max_tokens: int
+
+    def __attrs_post_init__(self) -> None:
+        check_number("max_tokens", self.max_tokens, minimum=1, maximum=_MAX_COUNT, is_whole=True)
+
+    def __str__(self) -> str:
+        return f"summary and last {self.max_tokens} tokens"
+
+
+@frozen
 class Goldfish:
     """Nothing but the newest message."""
 
@@ -70,29 +87,33 @@ class Goldfish:
         return "goldfish"
 
 
-MemoryPolicy: TypeAlias = RememberEverything | LastMessages | LastTokens | Goldfish
+MemoryPolicy: TypeAlias = RememberEverything | LastMessages | LastTokens | Summary | Goldfish
 
-_POLICY_TYPES: Final = (RememberEverything, LastMessages, LastTokens, Goldfish)
+_POLICY_TYPES: Final = (RememberEverything, LastMessages, LastTokens, Summary, Goldfish)
 _BY_WORD: Final[Mapping[str, MemoryPolicy]] = {str(policy): policy for policy in (RememberEverything(), Goldfish())}
 
 
 def parse_memory(text: str) -> MemoryPolicy:
-    """The policy that `str()` of it says: `everything`, `goldfish`, `last 20 messages`, `last 4000 tokens`.
+    """The policy that `str()` of it says: `everything`, `goldfish`, `last 20 messages`, `last 4000 tokens`,
+    `summary and last 4000 tokens`.
 
     Raises `ValidationError` for anything else.
     """
     words = " ".join(check_text("memory", text).lower().split())
     match = _LAST.fullmatch(words)
-    if match is not None:
-        count = int(match[1])
+    if match is not None and not (match[1] and match[3] == "message"):
+        count = int(match[2])
         check_number("memory", count, minimum=1, maximum=_MAX_COUNT, is_whole=True)
-        return LastMessages(count) if match[2] == "message" else LastTokens(count)
+        if match[1]:
+            return Summary(count)
+        return LastMessages(count) if match[3] == "message" else LastTokens(count)
     if words in _BY_WORD:
         return _BY_WORD[words]
     raise ValidationError(
         f"'memory' cannot be {text[:_MAX_SHOWN_CHARS]!r}.",
         field="memory",
-        suggestion="Write 'everything', 'goldfish', 'last 20 messages' or 'last 4000 tokens'.",
+        suggestion="Write 'everything', 'goldfish', 'last 20 messages', 'last 4000 tokens' or "
+        "'summary and last 4000 tokens'.",
     )
 
 

@@ -1,7 +1,7 @@
 """What a message can be made of."""
 
 from copy import deepcopy
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
@@ -21,6 +21,18 @@ class TextPart:
             check_text("text", self.text)
 
 
+_MAX_URL_CHARS: Final = 16 * 1024
+"""Signed URLs are long."""
+
+
+def _check_url(url: str) -> None:
+    text = check_text("url", url)
+    if not 0 < len(text) <= _MAX_URL_CHARS or not text.isprintable() or text != text.strip():
+        raise ValidationError(
+            f"'url' must be 1 to {_MAX_URL_CHARS} printable characters without surrounding space.", field="url"
+        )
+
+
 @frozen(kw_only=True)
 class _MediaPart:
     """Bytes, or the address of bytes, of a media type; exactly one of `data` and `url` is given.
@@ -37,7 +49,7 @@ class _MediaPart:
         if (self.data is None) == (self.url is None):
             raise ValidationError("Give either 'data' or 'url', and only one of them.", field="data")
         if self.url is not None:
-            check_identifier("url", self.url)
+            _check_url(self.url)
         elif not isinstance(self.data, bytes):
             raise ValidationError(f"'data' must be bytes, not {type(self.data).__name__}.", field="data")
 

@@ -190,8 +190,18 @@ def test_a_wired_service_loads_no_sdk() -> None:
     assert not loaded & (HEAVY - {"aiohttp", "dependency_injector", "pydantic"})
 
 
-def test_sdks_are_named_in_no_module() -> None:
-    """No module of the package imports an official SDK."""
+def test_an_sdk_is_named_in_one_module() -> None:
+    """Each official SDK is imported by its own wire and by nothing else in the package."""
+    named: dict[str, list[str]] = {}
     for path in SOURCES:
-        text = path.read_text(encoding="utf-8")
-        assert not re.search(r"^\s*(import|from) (openai|anthropic|google|ollama)\b", text, re.MULTILINE), path
+        for sdk in re.findall(
+            r"^\s*(?:import|from) (openai|anthropic|google|ollama)\b", path.read_text(encoding="utf-8"), re.MULTILINE
+        ):
+            named.setdefault(path.stem, []).append(sdk)
+    assert {module: set(sdks) for module, sdks in named.items()} == {
+        "openai_sdk": {"openai"},
+        "anthropic_sdk": {"anthropic"},
+        "google_sdk": {"google"},
+        "google_legacy_sdk": {"google"},
+        "ollama_sdk": {"ollama"},
+    }

@@ -32,7 +32,8 @@ def modules() -> tuple[str, ...]:
     return tuple(
         module.name
         for module in pkgutil.walk_packages(dipeo.__path__, prefix="dipeo.")
-        if not module.name.endswith("__main__")
+        # Google's former client goes together with none of the others, and so is not installed beside them.
+        if not module.name.endswith(("__main__", ".google_legacy_sdk"))
     )
 
 

@@ -12,6 +12,7 @@ import dipeo
 from dipeo import LLMService, Settings, errors
 from dipeo.container.wires import ChosenWires
 from dipeo.domain.secret import Secret
+from dipeo.domain.tools import ToolSpec
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
 from dipeo.testing import Fault, ProviderSimulator, Reply
@@ -187,3 +188,23 @@ def test_a_wire_that_is_not_known_is_refused() -> None:
         Settings.from_env({"DIPEO_LLM_WIRE": "telegraph"}, dotenv_file=None)
     settings = Settings.from_env({"DIPEO_LLM_WIRE": "sdk", "DIPEO_GROQ_WIRE": "http"}, dotenv_file=None)
     assert (settings.wires[LLMService.GROQ], settings.wires[LLMService.OPENAI]) == ("http", "sdk")
+
+
+@each_wire
+async def test_a_service_without_a_key_needs_none(wire: str, simulator: ProviderSimulator) -> None:
+    """A local server that asks for no key is sent none, over the official client too."""
+    settings = Settings(base_urls=simulator.base_urls, wires=wire)
+    async with dipeo.connect(settings) as llm:
+        with pytest.raises(errors.APIKeyRefusedError):  # the simulator does ask for one
+            await llm.complete(HELLO, "some-local-model", service="openai_compatible")
+    assert simulator.requests[0].credential_fingerprint is None
+    assert "authorization" not in simulator.requests[0].headers
+
+
+async def test_what_a_client_cannot_send_is_refused_by_name(simulator: ProviderSimulator) -> None:
+    """Ollama's client would lose what a closed schema says: that is told, and nothing is sent."""
+    closed = ToolSpec(name="look", parameters={"type": "object", "properties": {}, "additionalProperties": False})
+    async with dipeo.connect(settings_for(simulator, "sdk")) as llm:
+        with pytest.raises(errors.UnsupportedParameterError, match="'tools'"):
+            await llm.complete(HELLO, "qwen3:8b", tools=[closed])
+    assert not simulator.requests

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -10,15 +9,13 @@ from threading import Thread
 import pytest
 
 from dipeo.domain.service import LLMService
-from dipeo.entrypoints.cli.model_list import models_in
-from dipeo.entrypoints.cli.probe import MAX_LIST_BYTES
 from dipeo.testing import ProviderSimulator
 from tests.entrypoints.command_line import CANARY, CommandLine
 
 
 def test_models_of_what_is_set_up(cli: CommandLine, simulator: ProviderSimulator) -> None:
     """Each service with a key, or that needs none, lists its models in order; the aliases come with them."""
-    done = cli.run_here("models", "--json")
+    done = cli.run_here("models", "--live", "--json")
     assert done.code == 0
     assert done.json["aliases"][0] == {"alias": "claude", "service": "anthropic", "model": "claude-sonnet-5-5"}
     lists = {entry["service"]: entry["models"] for entry in done.json["services"]}
@@ -28,7 +25,7 @@ def test_models_of_what_is_set_up(cli: CommandLine, simulator: ProviderSimulator
     assert all(names == sorted(names) for names in lists.values() if names)
     assert lists["openai_compatible"] is None
     assert {request.method for request in simulator.requests} == {"GET"}
-    words = cli.run_here("models", "--service", "claude")
+    words = cli.run_here("models", "--live", "--service", "claude")
     assert words.code == 0
     assert "claude-opus-5" in words.out
     assert "gpt" not in words.out
@@ -44,9 +41,56 @@ def test_aliases_alone(offline: CommandLine) -> None:
     assert picked.json["services"] == []
 
 
+def test_the_catalogue_is_listed_offline(offline: CommandLine) -> None:
+    """Without --live nobody is asked: sizes, abilities and prices come from what dipeo carries."""
+    done = offline.run_here("models", "--json", "--service", "anthropic")
+    assert done.code == 0
+    assert done.json["services"] == []
+    facts = {entry["model"]: entry for entry in done.json["models"]}
+    assert facts["claude-opus-5"]["context_window_tokens"] == 1_000_000
+    assert facts["claude-opus-5"]["inputs"] == ["document", "image", "text"]
+    assert facts["claude-opus-5"]["usd_per_million_tokens"]["cached"] == "0.5"
+    assert facts["claude-sonnet-5-5"]["takes_tools"] == "unknown"
+    words = offline.run_here("models", "--service", "anthropic")
+    assert "1,000,000" in words.out
+    assert "unknown" in words.out
+
+
+def test_models_are_picked_by_what_is_known(offline: CommandLine) -> None:
+    """A filter keeps what is known to fit; what is not known is left out and counted, or listed when asked for."""
+    picked = offline.run_here("models", "--takes", "audio", "--takes", "tools", "--json").json
+    assert {entry["service"] for entry in picked["models"]} == {"google"}
+    large = offline.run_here("models", "--min-window", "1000001", "--max-input-price", "2.5", "--json").json
+    assert "gpt-5.4" in {entry["model"] for entry in large["models"]}
+    assert all(entry["context_window_tokens"] > 1_000_000 for entry in large["models"])
+    sure = offline.run_here("models", "--takes", "tools", "--service", "anthropic", "--json").json
+    unsure = offline.run_here("models", "--takes", "tools", "--service", "anthropic", "--with-unknown", "--json").json
+    assert sure["left_out_as_unknown"] > 0
+    assert len(unsure["models"]) == len(sure["models"]) + sure["left_out_as_unknown"]
+    words = offline.run_here("models", "--takes", "tools", "--service", "anthropic")
+    assert "--with-unknown" in words.err
+    cheap = offline.run_here("models", "--all", "--max-output-price", "0.5", "--service", "openai", "--json").json
+    assert "gpt-5-nano" in {entry["model"] for entry in cheap["models"]}
+
+
+def test_ones_own_models_are_in_the_catalogue(offline: CommandLine) -> None:
+    """The file that DIPEO_CATALOG_FILE names adds to what is listed; a key that is not understood is named."""
+    file = offline.cwd / "mine.yaml"
+    file.write_text("ollama:\n  llama3.2:\n    context_window_tokens: 8192\n    usd_per_million_tokens: {input: 0}\n")
+    mine = offline.given(DIPEO_CATALOG_FILE=str(file))
+    (entry,) = mine.run_here("models", "--service", "ollama", "--json").json["models"]
+    assert entry["context_window_tokens"] == 8192
+    assert entry["usd_per_million_tokens"]["input"] == "0"
+    assert entry["usd_per_million_tokens"]["output"] == "unknown"
+    file.write_text("ollama:\n  llama3.2:\n    context_windw: 8192\n")
+    broken = mine.run_here("models")
+    assert broken.code == 3
+    assert "ollama.llama3.2.context_windw" in broken.err
+
+
 def test_simulator_lists_too(offline: CommandLine) -> None:
     """With --on simulator every service lists its models, and the first line says who does."""
-    done = offline.run_here("models", "--on", "simulator")
+    done = offline.run_here("models", "--live", "--on", "simulator")
     assert done.code == 0
     assert done.out.startswith("Simulated: ")
     assert all(f" {service.value} " in done.out for service in LLMService)
@@ -57,18 +101,18 @@ def test_service_that_does_not_answer_is_a_row(cli: CommandLine, odd_server: str
     keys = dict.fromkeys(("GROQ_API_KEY", "XAI_API_KEY", "MISTRAL_API_KEY", "DEEPSEEK_API_KEY"), CANARY)
     urls = {
         "DIPEO_GROQ_BASE_URL": "http://127.0.0.1:9",
-        "DIPEO_XAI_BASE_URL": f"{odd_server}/large",
+        "DIPEO_XAI_BASE_URL": f"{odd_server}/text",
         "DIPEO_MISTRAL_BASE_URL": f"{odd_server}/page",
         "DIPEO_DEEPSEEK_BASE_URL": f"{odd_server}/missing",
     }
     odd = cli.given(OPENROUTER_API_KEY=f"{CANARY}\n", **keys, **urls)
-    done, words = odd.run_here("models", "--json"), odd.run_here("models")
+    done, words = odd.run_here("models", "--live", "--json"), odd.run_here("models", "--live")
     assert (done.code, words.code) == (0, 0)
     reasons = {entry["service"]: entry["reason"] for entry in done.json["services"]}
     assert reasons["openai"] is None
     for service, reason in (
         ("groq", "cannot be reached"),
-        ("xai", f"sends more than {MAX_LIST_BYTES:,} bytes"),
+        ("xai", "answers with no list of models"),
         ("mistral", "answers with no list of models"),
         ("deepseek", "status 404"),
         ("openai_compatible", "wants a key (401)"),
@@ -89,41 +133,15 @@ def test_nothing_can_be_listed(offline: CommandLine) -> None:
         (keyed, ("--service", "openai"), 4, "cannot be reached"),
     ]
     for cli, arguments, code, words in cases:
-        done = cli.run_here("models", *arguments)
+        done = cli.run_here("models", "--live", *arguments)
         assert (done.code, words in done.out) == (code, True), arguments
         assert "--on simulator" in done.err
-    assert away.run_here("models", "--service", "moon").code == 2
-
-
-@pytest.mark.parametrize(
-    ("document", "names"),
-    [
-        ({"data": [{"id": "b"}, {"id": "a"}, {"id": "b"}]}, ("a", "b")),
-        ({"models": [{"name": "models/a"}]}, ("models/a",)),
-        (["b", {"id": "a"}], ("a", "b")),
-        ({"data": [{"id": 1, "name": "a"}, {}, None, 3, {"id": "b\x1b[2J"}, {"id": "x" * 1000}]}, ("a",)),
-        ({"data": None, "models": []}, ()),
-        ({"error": "no"}, None),
-        ({"data": "a"}, None),
-        ("a", None),
-        (None, None),
-    ],
-)
-def test_lists_are_read_in_whatever_shape(document: object, names: tuple[str, ...] | None) -> None:
-    """What is not understood in a list is left out; what is no list is none."""
-    assert models_in(json.dumps(document).encode(), service=LLMService.GROQ) == names
-
-
-def test_what_is_no_json_is_no_list() -> None:
-    """Pages, broken text and depths without end are no lists; Google's names lose what stands before each."""
-    for body in (b"<html>", b"\xff\xfe", b"", b"[" * 100_000):
-        assert models_in(body, service=LLMService.OPENAI) is None
-    assert models_in(b'{"models": [{"name": "models/a"}]}', service=LLMService.GOOGLE) == ("a",)
+    assert away.run_here("models", "--live", "--service", "moon").code == 2
 
 
 @pytest.fixture
 def odd_server() -> Iterator[str]:
-    """A server whose lists are too large, or none."""
+    """A server whose lists are none."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _OddAnswers)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -139,13 +157,7 @@ class _OddAnswers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(404 if self.path == "/missing/models" else 200)
         self.end_headers()
-        try:
-            if self.path == "/large/models":
-                for _ in range(MAX_LIST_BYTES // 2**20 + 1):
-                    self.wfile.write(b" " * 2**20)
-            self.wfile.write(b"<html>Sign in</html>")
-        except OSError:
-            pass  # the reader has had enough
+        self.wfile.write(b'{"models": "none"}' if self.path == "/text/models" else b"<html>Sign in</html>")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is that of the base class
         pass

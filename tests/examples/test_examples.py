@@ -22,6 +22,10 @@ TELLING: Mapping[str, tuple[str, ...]] = {
         "The request to openai holds the code word.",
         "The request to anthropic does not hold the code word.",
     ),
+    "embeddings.py": (
+        "Nearest: Comets are made of ice and dust. (1.00)",
+        "-- text-embedding-3-small on openai: 4 vectors of 1536 numbers",
+    ),
     "streaming.py": ("Rain is water that has changed its mind about the sky.", "-- 11 pieces", "-- enough"),
     "sync_program.py": ("What is a comet? ", "What is a fossil? ", " tokens"),
     "workflow_engine.py": ("writer: ", "editor: ", "The diagram's test passes."),

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
 
 import typer
-from attrs import frozen
 
 from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, Role
 from dipeo.domain.errors import PromptRefusedError, ValidationError
-from dipeo.domain.stream import TextDelta
+from dipeo.domain.parts import TextPart
 from dipeo.entrypoints.cli import ask_options as given
+from dipeo.entrypoints.cli.ask_answer import Question, answer, specs_of
 from dipeo.entrypoints.cli.completion_facts import completion_as_dict, remarks_on
 from dipeo.entrypoints.cli.explanation import explain, request_of, show_explanations
 from dipeo.entrypoints.cli.failures import failures_reported
+from dipeo.entrypoints.cli.given_files import read_part, read_schema
 from dipeo.entrypoints.cli.options import BaseDirOption, ExplainOption, JsonOption, OnOption
 from dipeo.entrypoints.cli.output import warn, write, write_json
 from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on
@@ -38,6 +39,10 @@ def ask(
     api_key_id: given.KeyId = None,
     base_url: given.BaseUrl = None,
     strict: given.Strict = False,
+    schema: given.Schema = None,
+    file: given.Files = None,
+    tool: given.Tools = None,
+    provider_tool: given.ProviderTools = None,
     no_stream: given.NoStream = False,
     is_explained: ExplainOption = False,
     on: OnOption = On.LIVE,
@@ -46,36 +51,29 @@ def ask(
     """Ask a model one question. The answer goes to stdout, all else to stderr."""
     sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": stop, "seed": seed}
     options = {**sampling, "reasoning_effort": reasoning_effort, "timeout_s": timeout_s, "base_url": base_url}
-    question = _Question(
+    options["provider_tools"] = provider_tool
+    with failures_reported(as_json=as_json):
+        shape = None if schema is None else read_schema(schema, option="--schema")
+    question = Question(
         prompt=prompt,
         system=system,
         system_file=system_file,
         model=model,
         service=service,
         api_key_id=api_key_id,
+        files=file or (),
+        schema=shape,
+        tools=tool or (),
         options=_without_blanks({**options, "strict": strict or None}),
     )
     with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir, api_key_id=api_key_id) as backend:
         if base_url is not None and on is not On.LIVE:
             raise ValidationError("--base-url names who answers: it goes with --on live alone.", field="--base-url")
-        answer = _explain if is_explained else _run
-        answer(backend, question, as_json=as_json, is_streamed=not (no_stream or as_json))
+        act = _explain if is_explained else _run
+        act(backend, question, as_json=as_json, is_streamed=not (no_stream or as_json))
 
 
-@frozen(kw_only=True)
-class _Question:
-    """What was asked, as it was given."""
-
-    prompt: str
-    system: str | None
-    system_file: str | None
-    model: str
-    service: str | None
-    api_key_id: str | None
-    options: CompletionOptions
-
-
-def _run(backend: Backend, question: _Question, *, as_json: bool, is_streamed: bool) -> None:
+def _run(backend: Backend, question: Question, *, as_json: bool, is_streamed: bool) -> None:
     messages = _messages(backend, question)
     opening = backend.opening([backend.service_of(question.model, question.service)])
     if opening:
@@ -90,9 +88,13 @@ def _run(backend: Backend, question: _Question, *, as_json: bool, is_streamed: b
         warn(remark, label="Note")
 
 
-def _explain(backend: Backend, question: _Question, *, as_json: bool, is_streamed: bool) -> None:
+def _explain(backend: Backend, question: Question, *, as_json: bool, is_streamed: bool) -> None:
     messages = _messages(backend, question)
-    key_id, service, options = question.api_key_id, question.service, question.options
+    key_id, service, options = question.api_key_id, question.service, question.options.copy()
+    if question.schema is not None:
+        options["response_schema"] = question.schema
+    if question.tools:
+        options["tools"] = specs_of(question.tools)
     request = request_of(
         backend, lambda llm: llm.complete(messages, question.model, api_key_id=key_id, service=service, **options)
     )
@@ -100,27 +102,12 @@ def _explain(backend: Backend, question: _Question, *, as_json: bool, is_streame
 
 
 async def _answer(
-    backend: Backend, question: _Question, messages: Sequence[ChatMessage], *, is_streamed: bool
+    backend: Backend, question: Question, messages: Sequence[ChatMessage], *, is_streamed: bool
 ) -> Completion:
     from dipeo.facade import connect
 
-    key_id, service = question.api_key_id, question.service
     async with connect(backend.settings, keys=backend.keys) as llm:
-        if not is_streamed:
-            return await llm.complete(messages, question.model, api_key_id=key_id, service=service, **question.options)
-        has_text = False
-        try:
-            async with llm.stream(
-                messages, question.model, api_key_id=key_id, service=service, **question.options
-            ) as stream:
-                async for event in stream:
-                    if isinstance(event, TextDelta):
-                        has_text = True
-                        write(event.text)
-            return stream.completion
-        finally:
-            if has_text:
-                write("\n")
+        return await answer(llm, question, messages, is_streamed=is_streamed)
 
 
 def _read(prompt: str) -> str:
@@ -135,9 +122,10 @@ def _read(prompt: str) -> str:
     return text
 
 
-def _messages(backend: Backend, question: _Question) -> list[ChatMessage]:
+def _messages(backend: Backend, question: Question) -> list[ChatMessage]:
     instructions = _instructions(backend, question.system, question.system_file)
-    user = ChatMessage.from_text(Role.USER, _read(question.prompt))
+    seen = tuple(read_part(path, option="--image") for path in question.files)
+    user = ChatMessage(Role.USER, (*seen, TextPart(_read(question.prompt))))
     return [ChatMessage.from_text(Role.SYSTEM, instructions), user] if instructions else [user]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from dipeo.domain.sampling import ReasoningEffort
+from dipeo.domain.tools import ProviderTool
 from dipeo.entrypoints.cli.shell_completion import complete_model, complete_person_file, complete_service
 
 Model: TypeAlias = Annotated[
@@ -44,3 +45,21 @@ KeyId: TypeAlias = Annotated[
 BaseUrl: TypeAlias = Annotated[str | None, typer.Option("--base-url", help="Another address of the service.")]
 Strict: TypeAlias = Annotated[bool, typer.Option("--strict", help="Fail rather than adapt what the model lacks.")]
 NoStream: TypeAlias = Annotated[bool, typer.Option("--no-stream", help="Write the answer when it is complete.")]
+Schema: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--schema", metavar="FILE", help="A JSON schema: the answer is JSON that fits it, or an error."),
+]
+Files: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--image", "--file", metavar="FILE", help="A picture, PDF or sound to look at; may be repeated."),
+]
+Tools: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tool", metavar="MODULE:FUNCTION", help="A Python function that the model may call; may be repeated."
+    ),
+]
+ProviderTools: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--provider-tool", help=f"A tool of the provider's own: {', '.join(ProviderTool)}."),
+]

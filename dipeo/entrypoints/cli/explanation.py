@@ -193,7 +193,8 @@ def _encoded(
     adapter = backend.container().builders()[request.service](endpoint)
     if not isinstance(adapter, BaseLLMAdapter):
         raise ConfigurationError(f"The adapter for {request.service.value!r} does not say what it sends.")
-    return adapter.encode(request, is_stream=is_stream)
+    asked, _ = adapter.as_taken(request)
+    return adapter.encode(asked, is_stream=is_stream)
 
 
 def _fingerprint(key: Secret | None) -> str | None:

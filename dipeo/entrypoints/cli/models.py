@@ -1,22 +1,23 @@
-"""`dipeo models`: the aliases, and what the services have."""
+"""`dipeo models`: what is known about models, the aliases, and what the services have."""
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from attrs import frozen
 
+from dipeo.domain.catalog import UNKNOWN, ModelFacts, NotKnown, Prices, TokenPrice
 from dipeo.domain.model import ModelTarget
+from dipeo.domain.ports.catalog import ModelCatalogPort
 from dipeo.domain.service import LLMService
-from dipeo.entrypoints.cli.failures import TRY_THE_SIMULATOR, ExitCode, failures_reported
-from dipeo.entrypoints.cli.model_list import models_in
+from dipeo.entrypoints.cli.failures import TRY_THE_SIMULATOR, failures_reported
+from dipeo.entrypoints.cli.model_filter import Ability, ModelFilter, has
+from dipeo.entrypoints.cli.model_lists import ServiceList, ask_services, exit_code, services_to_ask
 from dipeo.entrypoints.cli.options import JsonOption, OnOption
 from dipeo.entrypoints.cli.output import printable, stdout_console, warn, write_json
-from dipeo.entrypoints.cli.probe import Probe, probe_all
-from dipeo.entrypoints.cli.service_check import ServiceCheck, look_up
-from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on, is_configured
+from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on
 from dipeo.entrypoints.cli.shell_completion import complete_service
+from dipeo.infrastructure.catalog.known_prices import PRICES_SOURCE
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,91 +27,107 @@ if TYPE_CHECKING:
 def models(
     *,
     service: Annotated[
-        str | None,
-        typer.Option(
-            "--service", help="List this one's alone (default: all that are set up).", autocompletion=complete_service
-        ),
+        str | None, typer.Option("--service", help="This one's models alone.", autocompletion=complete_service)
     ] = None,
-    has_aliases_alone: Annotated[
-        bool, typer.Option("--aliases", help="List the aliases alone, and ask nobody.")
+    takes: Annotated[
+        list[Ability] | None, typer.Option("--takes", help="Models that are known to take this; can be repeated.")
+    ] = None,
+    min_window: Annotated[
+        int | None, typer.Option("--min-window", min=1, help="Models with a context of at least so many tokens.")
+    ] = None,
+    max_input_price: Annotated[
+        float | None,
+        typer.Option("--max-input-price", min=0, help="At most so many US dollars for a million input tokens."),
+    ] = None,
+    max_output_price: Annotated[
+        float | None,
+        typer.Option("--max-output-price", min=0, help="At most so many US dollars for a million output tokens."),
+    ] = None,
+    has_unknown: Annotated[
+        bool, typer.Option("--with-unknown", help="Also models of which it is not known whether they fit.")
     ] = False,
+    has_all: Annotated[
+        bool, typer.Option("--all", help="Also models of which little more than a price is known.")
+    ] = False,
+    is_live: Annotated[
+        bool, typer.Option("--live", help="Ask each service whose key is found what it has. Listing is free.")
+    ] = False,
+    has_aliases_alone: Annotated[bool, typer.Option("--aliases", help="List the aliases alone.")] = False,
     on: OnOption = On.LIVE,
     as_json: JsonOption = False,
 ) -> None:
-    """List the aliases, and the models of each service whose key is found. Listing is free."""
-    with failures_reported(as_json=as_json), backend_on(on) as backend:
+    """List what is known about models, offline; with --live, the models that the services have."""
+    wanted_facts = ModelFilter(
+        abilities=tuple(takes or ()),
+        min_window_tokens=min_window,
+        max_input_usd=_usd(max_input_price),
+        max_output_usd=_usd(max_output_price),
+    )
+    with failures_reported(as_json=as_json), backend_on(on if is_live else On.LIVE) as backend:
         wanted = LLMService.from_name(service) if service is not None else None
-        asked = [] if has_aliases_alone else _asked(backend, wanted)
-        lists = _lists(backend, asked, is_named=wanted is not None)
+        container = backend.container()
+        catalog = container.catalog()
+        asked = services_to_ask(backend, wanted) if is_live and not has_aliases_alone else []
+        lists = ask_services(backend, asked, is_named=wanted is not None)
+        known: Iterable[ModelFacts] = ()
+        if is_live:
+            known = [_with_catalog(facts, catalog) for found in lists for facts in found.models or ()]
+        elif not has_aliases_alone:
+            known = [facts for facts in catalog.models(service=wanted) if has_all or not _is_price_alone(facts)]
+        shown, unknown = _sorted_out(known, wanted_facts, has_unknown=has_unknown)
         aliases = {
             alias: target
-            for alias, target in sorted(backend.container().aliases().aliases().items())
+            for alias, target in sorted(container.aliases().aliases().items())
             if wanted in (None, target.service)
         }
         if as_json:
-            services = [_as_dict(found, backend) for found in lists]
-            write_json({"aliases": [_alias_as_dict(*pair) for pair in aliases.items()], "services": services})
+            write_json(
+                {
+                    "aliases": [_alias_as_dict(*pair) for pair in aliases.items()],
+                    "models": [_facts_as_dict(facts) for facts in shown],
+                    "left_out_as_unknown": unknown,
+                    "services": [_list_as_dict(found, backend, shown) for found in lists],
+                }
+            )
         else:
-            _show(aliases, lists, opening=backend.opening(asked))
+            _show(aliases, shown, lists, unknown=unknown, opening=backend.opening(asked))
         if lists and all(found.models is None for found in lists):
-            raise typer.Exit(_exit_code(lists))
+            raise typer.Exit(exit_code(lists))
 
 
-@frozen(kw_only=True)
-class _ModelList:
-    """A service's models, sorted; None where there is a `reason` why not. `is_meant`: it was named, or set up."""
-
-    service: LLMService
-    models: tuple[str, ...] | None
-    reason: str = ""
-    is_refused: bool = False
-    is_meant: bool = True
+def _is_price_alone(facts: ModelFacts) -> bool:
+    return all(source.startswith(PRICES_SOURCE) for source in facts.sources)
 
 
-def _asked(backend: Backend, wanted: LLMService | None) -> list[LLMService]:
-    if wanted is not None:
-        return [wanted]
-    # Ollama needs no setting up: it is asked on the chance that it runs here.
-    return [service for service in LLMService if service is LLMService.OLLAMA or _is_set_up(backend, service)]
+def _usd(price: float | None) -> Decimal | None:
+    return None if price is None else Decimal(str(price))
 
 
-def _is_set_up(backend: Backend, service: LLMService) -> bool:
-    return is_configured(service, backend.settings, backend.keys)
+def _with_catalog(facts: ModelFacts, catalog: ModelCatalogPort) -> ModelFacts:
+    """What the service says, and beneath it what the catalogue knows."""
+    return facts.over(catalog.facts(facts.model, service=facts.service))
 
 
-def _lists(backend: Backend, services: Sequence[LLMService], *, is_named: bool) -> list[_ModelList]:
-    checks = [look_up(backend, service) for service in services]
-    targets = {check.service: check.target for check in checks if check.target}
-    probes = asyncio.run(probe_all(targets, is_read=True)) if targets else {}
-    return [
-        _read(check, probes.get(check.service), is_meant=is_named or _is_set_up(backend, check.service))
-        for check in checks
-    ]
+def _sorted_out(known: Iterable[ModelFacts], wanted: ModelFilter, *, has_unknown: bool) -> tuple[list[ModelFacts], int]:
+    """The models that fit, and how many were left out because it is not known whether they do."""
+    shown, unknown = [], 0
+    for facts in known:
+        fits = wanted.fits(facts)
+        if fits is True or (fits is UNKNOWN and has_unknown):
+            shown.append(facts)
+        elif fits is UNKNOWN:
+            unknown += 1
+    return shown, unknown
 
 
-def _read(check: ServiceCheck, probe: Probe | None, *, is_meant: bool) -> _ModelList:
-    service = check.service
-    if probe is None:
-        problem = check.problem
-        reason = f"{problem.message} {problem.suggestion or ''}".strip() if problem else "cannot be asked"
-        return _ModelList(service=service, models=None, reason=reason, is_refused=True)
-    if probe.is_refused:
-        reason = f"refuses the key ({probe.status})" if check.fingerprint else f"wants a key ({probe.status})"
-        return _ModelList(service=service, models=None, reason=reason, is_refused=True)
-    models = models_in(probe.body, service=service) if probe.body is not None else None
-    if models is not None:
-        return _ModelList(service=service, models=models)
-    reason = probe.problem or ("answers with no list of models" if probe.is_good else f"status {probe.status}")
-    return _ModelList(service=service, models=None, reason=reason, is_meant=is_meant)
-
-
-def _exit_code(lists: Sequence[_ModelList]) -> ExitCode:
-    """The provider's failure, where one that was meant failed; else something has to be set up."""
-    has_failed = any(found.is_meant and not found.is_refused for found in lists)
-    return ExitCode.PROVIDER if has_failed else ExitCode.CONFIGURATION
-
-
-def _show(aliases: Mapping[str, ModelTarget], lists: Sequence[_ModelList], *, opening: str | None) -> None:
+def _show(
+    aliases: Mapping[str, ModelTarget],
+    shown: Sequence[ModelFacts],
+    lists: Sequence[ServiceList],
+    *,
+    unknown: int,
+    opening: str | None,
+) -> None:
     from rich.text import Text
 
     console = stdout_console()
@@ -118,8 +135,13 @@ def _show(aliases: Mapping[str, ModelTarget], lists: Sequence[_ModelList], *, op
         console.print(Text(opening), soft_wrap=True)
     if aliases:
         console.print(_alias_table(aliases))
-    if lists:
-        console.print(_model_table(lists))
+    failed = [found for found in lists if not found.models]
+    if shown:
+        console.print(_fact_table(shown))
+    if failed:
+        console.print(_failure_table(failed))
+    if unknown:
+        warn(f"{unknown} more might fit, but not all of it is known of them; --with-unknown lists them.", label="Hint")
     if lists and all(found.models is None for found in lists):
         warn(f"Nothing could be listed. {TRY_THE_SIMULATOR}", label="Hint")
 
@@ -131,14 +153,45 @@ def _alias_table(aliases: Mapping[str, ModelTarget]) -> "Table":
     return table
 
 
-def _model_table(lists: Sequence[_ModelList]) -> "Table":
-    table = _table("Service", "Model")
-    for found in lists:
-        for model in found.models or ():
-            table.add_row(found.service.value, _cell(model))
-        if not found.models:
-            table.add_row(found.service.value, _cell(found.reason or "has no models", style="red"))
+def _fact_table(shown: Sequence[ModelFacts]) -> "Table":
+    table = _table("Service", "Model", "Window", "Output", "Takes", "$ in", "$ out", "As of")
+    for facts in shown:
+        prices = facts.prices
+        table.add_row(
+            facts.service.value,
+            _cell(facts.model + (" (deprecated)" if facts.is_deprecated is True else "")),
+            _number(facts.context_window_tokens),
+            _number(facts.max_output_tokens),
+            _abilities(facts),
+            _price(prices.input),
+            _price(prices.output),
+            str(facts.as_of),
+        )
     return table
+
+
+def _failure_table(failed: Sequence[ServiceList]) -> "Table":
+    table = _table("Service", "Why nothing is listed")
+    for found in failed:
+        table.add_row(found.service.value, _cell(found.reason or "has no models", style="red"))
+    return table
+
+
+def _abilities(facts: ModelFacts) -> str:
+    """What the model takes; behind it, with a question mark, what is not known."""
+    answers = {ability: has(facts, ability) for ability in Ability}
+    if all(answer is UNKNOWN for answer in answers.values()):
+        return str(UNKNOWN)
+    known = [ability.value for ability, answer in answers.items() if answer is True]
+    return " ".join((*known, *(f"{ability.value}?" for ability, answer in answers.items() if answer is UNKNOWN)))
+
+
+def _number(count: int | NotKnown) -> str:
+    return str(UNKNOWN) if count is UNKNOWN else f"{count:,}"
+
+
+def _price(price: TokenPrice | NotKnown) -> str:
+    return str(UNKNOWN) if price is UNKNOWN else f"{price.usd}{'+' if price.steps else ''}"
 
 
 def _table(*headings: str) -> "Table":
@@ -147,7 +200,7 @@ def _table(*headings: str) -> "Table":
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "Service")
     return table
 
 
@@ -161,10 +214,56 @@ def _alias_as_dict(alias: str, target: ModelTarget) -> dict[str, object]:
     return {"alias": alias, "service": target.service.value, "model": target.model}
 
 
-def _as_dict(found: _ModelList, backend: Backend) -> dict[str, object]:
+def _list_as_dict(found: ServiceList, backend: Backend, shown: Sequence[ModelFacts]) -> dict[str, object]:
+    names = [facts.model for facts in shown if facts.service is found.service]
     return {
         "service": found.service.value,
         "mode": backend.mode_of(found.service),
-        "models": None if found.models is None else list(found.models),
+        "models": None if found.models is None else names,
         "reason": found.reason or None,
+    }
+
+
+def _facts_as_dict(facts: ModelFacts) -> dict[str, object]:
+    """The facts as JSON values; what is not known is the word `unknown`."""
+    inputs = facts.inputs
+    return {
+        "service": facts.service.value,
+        "model": facts.model,
+        "context_window_tokens": _plain(facts.context_window_tokens),
+        "max_output_tokens": _plain(facts.max_output_tokens),
+        "inputs": str(UNKNOWN) if inputs is UNKNOWN else sorted(modality.value for modality in inputs),
+        "takes_tools": _plain(facts.takes_tools),
+        "takes_schema": _plain(facts.takes_schema),
+        "takes_sampling": _plain(facts.takes_sampling),
+        "reasons": _plain(facts.reasons),
+        "is_deprecated": _plain(facts.is_deprecated),
+        "released_on": str(facts.released_on),
+        "retires_on": None if facts.retires_on is None else str(facts.retires_on),
+        "usd_per_million_tokens": _prices_as_dict(facts.prices),
+        "as_of": str(facts.as_of),
+        "sources": list(facts.sources),
+    }
+
+
+def _plain(value: object) -> object:
+    return str(UNKNOWN) if value is UNKNOWN else value
+
+
+def _prices_as_dict(prices: Prices) -> dict[str, object]:
+    """Each price as text, so that no digit is lost; where it has steps, by the input tokens above which each holds."""
+
+    def told(price: TokenPrice | NotKnown) -> object:
+        if price is UNKNOWN:
+            return str(UNKNOWN)
+        if not price.steps:
+            return str(price.usd)
+        return {"0": str(price.usd), **{str(start): str(usd) for start, usd in price.steps}}
+
+    return {
+        "input": told(prices.input),
+        "output": told(prices.output),
+        "cached": told(prices.cached),
+        "cache_write": told(prices.cache_write),
+        "cache_write_long": told(prices.cache_write_long),
     }

@@ -1,4 +1,4 @@
-"""Asks services for their list of models, which is free: to see whether they answer, or for the list."""
+"""Asks services for their list of models, which is free, to see whether they answer."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, field, frozen
+from attrs import frozen
 
 from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     import aiohttp
 
 PROBE_TIMEOUT_S: Final = 5.0
-MAX_LIST_BYTES: Final = 16 * 1024 * 1024
-"""The largest list that is read, after decompression."""
 
 _PATHS: Final[Mapping[LLMService, str]] = MappingProxyType(
     {
@@ -33,12 +31,11 @@ _REFUSED: Final = (401, 403)
 
 @frozen(kw_only=True)
 class Probe:
-    """What a service said: its HTTP status, or why there is none; and its list, where that was asked for."""
+    """What a service said: its HTTP status, or why there is none."""
 
     status: int | None = None
     latency_ms: float | None = None
     problem: str | None = None
-    body: bytes | None = field(default=None, repr=False)
 
     @property
     def is_good(self) -> bool:
@@ -60,17 +57,17 @@ class Target:
     key: Secret | None
 
 
-async def probe_all(targets: Mapping[LLMService, Target], *, is_read: bool = False) -> dict[LLMService, Probe]:
-    """What each of these services says, all asked at once; `is_read`: their lists, too."""
+async def probe_all(targets: Mapping[LLMService, Target]) -> dict[LLMService, Probe]:
+    """What each of these services says, all asked at once."""
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session:
-        probes = await asyncio.gather(*(_probe(session, target, is_read=is_read) for target in targets.values()))
+        probes = await asyncio.gather(*(_probe(session, target) for target in targets.values()))
     return dict(zip(targets, probes, strict=True))
 
 
-async def _probe(session: "aiohttp.ClientSession", target: Target, *, is_read: bool) -> Probe:
+async def _probe(session: "aiohttp.ClientSession", target: Target) -> Probe:
     import aiohttp
 
     url = target.base_url + _PATHS.get(target.service, _USUAL_PATH)
@@ -78,22 +75,12 @@ async def _probe(session: "aiohttp.ClientSession", target: Target, *, is_read: b
     try:
         async with session.get(url, headers=_headers(target), allow_redirects=False) as response:
             latency_ms = (time.perf_counter() - began_s) * 1000
-            answered = Probe(status=response.status, latency_ms=latency_ms)
-            return await _with_body(answered, response) if is_read and answered.is_good else answered
+            return Probe(status=response.status, latency_ms=latency_ms)
     except TimeoutError:
         return Probe(problem=f"no answer within {PROBE_TIMEOUT_S:g} s")
     except (aiohttp.ClientError, OSError, ValueError):
         # The text of the error is left out: it may quote a header.
         return Probe(problem="cannot be reached")
-
-
-async def _with_body(probe: Probe, response: "aiohttp.ClientResponse") -> Probe:
-    body = bytearray()
-    while chunk := await response.content.readany():
-        body += chunk
-        if len(body) > MAX_LIST_BYTES:
-            return evolve(probe, problem=f"sends more than {MAX_LIST_BYTES:,} bytes")
-    return evolve(probe, body=bytes(body))
 
 
 def _headers(target: Target) -> dict[str, str]:

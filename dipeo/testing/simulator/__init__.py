@@ -7,8 +7,18 @@ async with ProviderSimulator(seed=7) as simulator:
 
 from __future__ import annotations
 
+from dipeo.testing.simulator.reply_parts import SimulatedCitation, SimulatedProviderTool, SimulatedToolCall
 from dipeo.testing.simulator.request_log import SimulatedMessage, SimulatedRequest
 from dipeo.testing.simulator.script import Fault, Reply
 from dipeo.testing.simulator.server import ProviderSimulator
 
-__all__ = ["Fault", "ProviderSimulator", "Reply", "SimulatedMessage", "SimulatedRequest"]
+__all__ = [
+    "Fault",
+    "ProviderSimulator",
+    "Reply",
+    "SimulatedCitation",
+    "SimulatedMessage",
+    "SimulatedProviderTool",
+    "SimulatedRequest",
+    "SimulatedToolCall",
+]

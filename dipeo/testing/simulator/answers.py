@@ -8,10 +8,14 @@ import json
 import random
 import re
 
-from dipeo.testing.simulator.exchange import Answer, ParsedCall
+from dipeo.testing.simulator.exchange import Answer, AnsweredCall, ParsedCall
+from dipeo.testing.simulator.reply_parts import SimulatedToolCall
 from dipeo.testing.simulator.request_log import SimulatedMessage
 from dipeo.testing.simulator.script import Reply
 
+_TOKENS_PER_ATTACHMENT = 85
+# Arguments are streamed in pieces of about this many letters.
+_LETTERS_PER_PIECE = 7
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _PIECE = re.compile(r"\s*\S+(?:\s+\Z)?|\s+\Z")
 _WORD = re.compile(r"[\w'\u2019-]+")
@@ -71,7 +75,7 @@ _CLOSINGS = (
 
 def seeded_text(seed: int, service: str, call: ParsedCall) -> str:
     """Two or three sentences that touch on the last question."""
-    chance = random.Random(_request_hash(seed, service, call))
+    chance = chance_of(seed, service, call)
     topics = _topics(call.messages, chance)
     persona = _persona(call.messages)
     opening = chance.choice(_NAMED_OPENINGS if persona else _OPENINGS).format(persona=persona)
@@ -86,32 +90,83 @@ def seeded_text(seed: int, service: str, call: ParsedCall) -> str:
 def complete_answer(reply: Reply, call: ParsedCall) -> Answer:
     """Fit a reply to the call: stop sequences, token limit, pieces and token counts."""
     text, stop_sequence = _cut_at_stop(reply.text, call.stop_sequences)
-    words = split_words(text)
-    is_truncated = call.max_output_tokens is not None and len(words) > max(call.max_output_tokens, 0)
-    if is_truncated:
-        words = words[: call.max_output_tokens]
+    budget = _Budget(call.max_output_tokens)
+    thoughts = budget.take(split_words(reply.reasoning))
+    words = budget.take(split_words(text))
+    calls = tuple(_answered_call(scripted, budget) for scripted in reply.tool_calls if not budget.is_exceeded)
+    if budget.is_exceeded:
         text, stop_sequence = "".join(words), None
-    finish = "length" if is_truncated else "stop_sequence" if stop_sequence is not None else reply.finish
-    output_tokens = len(words) + reply.reasoning_tokens
-    if reply.output_tokens is not None and not is_truncated:
-        output_tokens = reply.output_tokens
-    input_tokens = estimate_input_tokens(call.messages) if reply.input_tokens is None else reply.input_tokens
+    counted = sum(len(answered.pieces) + 2 for answered in calls)
+    reasoning_tokens = max(reply.reasoning_tokens, len(thoughts))
+    output_tokens = len(words) + counted + reasoning_tokens
+    if reply.output_tokens is not None and not budget.is_exceeded:
+        output_tokens = max(reply.output_tokens, reasoning_tokens)
+    input_tokens = estimate_request_tokens(call) if reply.input_tokens is None else reply.input_tokens
     return Answer(
         text=text,
         pieces=words if reply.chunks is None else split_evenly(text, reply.chunks),
         model=reply.model or call.model,
-        finish=finish,
+        finish=_finish(reply, is_truncated=budget.is_exceeded, is_stopped=stop_sequence is not None, calls=calls),
         stop_sequence=stop_sequence,
-        input_tokens=max(input_tokens, reply.cached_tokens),
+        input_tokens=max(input_tokens, reply.cached_tokens + reply.cache_write_tokens),
         output_tokens=output_tokens,
         cached_tokens=reply.cached_tokens,
-        reasoning_tokens=reply.reasoning_tokens,
+        reasoning_tokens=reasoning_tokens,
+        cache_write_tokens=reply.cache_write_tokens,
+        reasoning="".join(thoughts),
+        reasoning_pieces=thoughts,
+        tool_calls=calls,
+        citations=tuple(one for one in reply.citations if one.end <= len(text)),
+        provider_tools=reply.provider_tools,
+        refusal=reply.refusal,
     )
+
+
+class _Budget:
+    """What may still be generated before the call's limit."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._left = None if limit is None else max(limit, 0)
+        self.is_exceeded = False
+
+    def take(self, pieces: tuple[str, ...]) -> tuple[str, ...]:
+        """As many of the pieces as the limit lets through."""
+        if self._left is None:
+            return pieces
+        self.is_exceeded = self.is_exceeded or len(pieces) > self._left
+        taken = pieces[: self._left]
+        self._left -= len(taken)
+        return taken
+
+
+def _finish(reply: Reply, *, is_truncated: bool, is_stopped: bool, calls: tuple[AnsweredCall, ...]) -> str:
+    if is_truncated:
+        return "length"
+    if is_stopped:
+        return "stop_sequence"
+    return "tool_calls" if calls and reply.finish == "stop" else reply.finish
+
+
+def _answered_call(scripted: SimulatedToolCall, budget: _Budget) -> AnsweredCall:
+    whole = scripted.arguments
+    pieces = budget.take(split_evenly(whole, max(1, len(whole) // _LETTERS_PER_PIECE)))
+    text = "".join(pieces)
+    arguments = scripted.parsed_arguments if text == whole else None
+    return AnsweredCall(name=scripted.name, id=scripted.id, text=text, pieces=pieces, arguments=arguments)
 
 
 def estimate_input_tokens(messages: tuple[SimulatedMessage, ...]) -> int:
     """About a token for every four bytes, and a few for each message's frame."""
     return 3 + sum(4 + (len(message.text.encode("utf-8", "replace")) + 3) // 4 for message in messages)
+
+
+def estimate_request_tokens(call: ParsedCall) -> int:
+    """The tokens of messages, tools, schema and attachments."""
+    wishes = call.wishes
+    described = json.dumps([[tool.name, tool.description, tool.parameters] for tool in wishes.tools] or "")
+    told = sum(len(result.text) for result in wishes.results) + len(json.dumps(wishes.schema or ""))
+    attached = _TOKENS_PER_ATTACHMENT * len(wishes.attachments)
+    return estimate_input_tokens(call.messages) + (len(described) + told - 4) // 4 + attached
 
 
 def split_words(text: str) -> tuple[str, ...]:
@@ -134,10 +189,11 @@ def _cut_at_stop(text: str, stop_sequences: tuple[str, ...]) -> tuple[str, str |
     return text[:position], stop
 
 
-def _request_hash(seed: int, service: str, call: ParsedCall) -> int:
+def chance_of(seed: int, service: str, call: ParsedCall) -> random.Random:
+    """The dice of one request: the same for the same seed and request."""
     messages = [[message.role, message.name, message.text] for message in call.messages]
     canonical = json.dumps([seed, service, call.model, messages])
-    return int.from_bytes(hashlib.blake2b(canonical.encode(), digest_size=8).digest())
+    return random.Random(int.from_bytes(hashlib.blake2b(canonical.encode(), digest_size=8).digest()))
 
 
 def _persona(messages: tuple[SimulatedMessage, ...]) -> str | None:

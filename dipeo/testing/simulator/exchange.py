@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
 
 import attrs
 
 from dipeo.testing.simulator.json_value import JsonObject, JsonValue
+from dipeo.testing.simulator.reply_parts import SimulatedCitation, SimulatedProviderTool
 from dipeo.testing.simulator.request_log import SimulatedMessage
+from dipeo.testing.simulator.wishes import NO_WISHES, Wishes
 
 # Answers carry a made-up clock, so that the same calls give the same bytes: 2026-11-18 in seconds since 1970.
 EPOCH_S = 1_795_000_000
@@ -54,14 +56,27 @@ class ParsedCall:
     body: JsonObject
     max_output_tokens: int | None = None
     stop_sequences: tuple[str, ...] = ()
+    wishes: Wishes = NO_WISHES
+
+
+@attrs.frozen(slots=True, kw_only=True)
+class AnsweredCall:
+    """A tool call of an answer; `arguments` is None where `text` is no JSON object."""
+
+    name: str
+    id: str | None
+    text: str
+    pieces: tuple[str, ...]
+    arguments: JsonObject | None
 
 
 @attrs.frozen(slots=True, kw_only=True)
 class Answer:
     """What a completion says, before a vendor words it.
 
-    `finish` is one of stop, length, content_filter, stop_sequence, and the only one that names `stop_sequence`.
-    `input_tokens` includes `cached_tokens`; `output_tokens` includes `reasoning_tokens`.
+    `finish` is one of stop, length, content_filter, tool_calls, stop_sequence, and the only one that names
+    `stop_sequence`. `input_tokens` includes `cached_tokens` and `cache_write_tokens`; `output_tokens` includes
+    `reasoning_tokens`. The parts come in this order: reasoning, provider tools, text, tool calls.
     """
 
     text: str
@@ -73,6 +88,13 @@ class Answer:
     output_tokens: int
     cached_tokens: int
     reasoning_tokens: int
+    cache_write_tokens: int = 0
+    reasoning: str = ""
+    reasoning_pieces: tuple[str, ...] = ()
+    tool_calls: tuple[AnsweredCall, ...] = ()
+    citations: tuple[SimulatedCitation, ...] = ()
+    provider_tools: tuple[SimulatedProviderTool, ...] = ()
+    refusal: str = ""
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -111,7 +133,9 @@ class Document:
 
 @attrs.frozen(slots=True, kw_only=True)
 class StreamFrames:
-    """A stream in pieces: before the text, one frame for each piece of it, and the end with the terminal marker.
+    """A stream in pieces: the opening, one frame for each piece of the answer, the end with the terminal marker.
+
+    A piece is a piece of text, of reasoning or of a call's arguments, with what has to come right before it.
 
     Where `is_last_piece_in_closing`, the vendor sends the last piece of text together with the marker: `closing` holds
     it, and a stream that is played to its end leaves the last of `pieces` out.
@@ -124,8 +148,12 @@ class StreamFrames:
     is_last_piece_in_closing: bool = False
 
 
+# Makes the answer once the credential was checked; raises RefusalError.
+Errand: TypeAlias = Callable[[], Document]
+
+
 class Dialect(Protocol):
-    """One vendor's way to be asked and to answer; everything here is pure."""
+    """One vendor's way to be asked and to answer."""
 
     @property
     def service(self) -> str:
@@ -145,8 +173,8 @@ class Dialect(Protocol):
         """Raise RefusalError for a missing or wrong credential."""
         ...
 
-    def listing(self, incoming: Incoming) -> Document | None:
-        """The answer to a GET, or None for an unknown path."""
+    def errand(self, incoming: Incoming) -> Errand | None:
+        """What answers a request for anything but a completion, or None for an unknown path."""
         ...
 
     def is_completion(self, incoming: Incoming) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from dipeo.testing.simulator.answers import complete_answer, seeded_text
+from dipeo.testing.simulator.answers import complete_answer
+from dipeo.testing.simulator.deciding import seeded_reply
 from dipeo.testing.simulator.exchange import Answer, Dialect, Document, Incoming, ParsedCall, Problem, StreamFrames
 from dipeo.testing.simulator.json_value import encode_json
 from dipeo.testing.simulator.script import Fault, Reply, ScriptedAnswer
@@ -30,11 +31,7 @@ def plan_call(dialect: Dialect, call: ParsedCall, scripted: ScriptedAnswer | Non
     """The scripted answer to a call, or a seeded one where nothing is scripted."""
     if isinstance(scripted, Fault):
         return _plan_fault(dialect, call, scripted, seed)
-    return _plan_reply(dialect, call, scripted or _seeded_reply(dialect, call, seed))
-
-
-def _seeded_reply(dialect: Dialect, call: ParsedCall, seed: int) -> Reply:
-    return Reply(seeded_text(seed, dialect.service, call))
+    return _plan_reply(dialect, call, scripted or seeded_reply(seed, dialect.service, call))
 
 
 def _plan_reply(dialect: Dialect, call: ParsedCall, reply: Reply) -> Plan:
@@ -56,7 +53,7 @@ def _plan_fault(dialect: Dialect, call: ParsedCall, fault: Fault, seed: int) -> 
     elif fault.kind == "hang" and fault.after_chunks is None:
         plan = Plan(None, (Hang(),))
     else:
-        reply = fault.reply or _seeded_reply(dialect, call, seed)
+        reply = fault.reply or seeded_reply(seed, dialect.service, call)
         answer = complete_answer(reply, call)
         broken = _break_stream if call.is_stream else _break_document
         plan = _delayed(Plan(200, broken(dialect, call, answer, fault, reply)), reply.delay_s)

@@ -84,11 +84,11 @@ class Router:
 
 
 def _plan_other(dialect: Dialect, incoming: Incoming, *, is_known: bool) -> Plan:
-    document = dialect.listing(incoming) if is_known and incoming.method in ("GET", "HEAD") else None
-    if document is None:
+    errand = dialect.errand(incoming) if is_known else None
+    if errand is None:
         return plan_document(dialect.render_problem(incoming, dialect.unknown_path(incoming)))
     dialect.check_credential(incoming, dialect.credential(incoming))
-    return plan_document(document)
+    return plan_document(errand())
 
 
 def _log_entry(service: str, dialect: Dialect, incoming: Incoming, verdict: _Verdict) -> SimulatedRequest:

@@ -11,6 +11,14 @@ import attrs
 from attrs import validators
 
 from dipeo.testing.simulator.json_value import JsonObject
+from dipeo.testing.simulator.reply_parts import (
+    SimulatedCitation,
+    SimulatedProviderTool,
+    SimulatedToolCall,
+    freeze_calls,
+    freeze_pages,
+    freeze_runs,
+)
 
 Finish: TypeAlias = Literal["stop", "length", "content_filter"]
 FaultKind: TypeAlias = Literal["status", "cut", "clean_end", "hang", "garbage", "error_event"]
@@ -36,10 +44,14 @@ class Reply:
     `delay_s` passes before the status line, `chunk_delay_s` between two pieces of a stream. `chunks` is the number of
     pieces the text is streamed in (default: one per word). `input_tokens` counts the whole prompt, cached tokens
     included; `output_tokens` everything generated, reasoning tokens included; both default to an estimate. A call's own
-    token limit and stop sequences shorten the text, as they would at the vendor's. Raises ValueError for bad values.
+    token limit and stop sequences shorten the text, as they would at the vendor's.
+
+    `tool_calls` follow the text; `reasoning` and what the vendor's own tools did come before it. Each dialect words them
+    in its way, shows reasoning where the vendor would and signs it. `cache_write_tokens` are a part of `input_tokens`. A
+    `refusal` stands in the field the vendor has for it. Raises ValueError for bad values.
     """
 
-    text: str = attrs.field(validator=validators.instance_of(str))
+    text: str = attrs.field(default="", validator=validators.instance_of(str))
     finish: Finish = attrs.field(
         default="stop", kw_only=True, validator=validators.in_(("stop", "length", "content_filter"))
     )
@@ -52,10 +64,16 @@ class Reply:
     reasoning_tokens: int = attrs.field(default=0, kw_only=True, validator=_count)
     headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True, converter=_lower_keys)
     model: str | None = attrs.field(default=None, kw_only=True)
+    tool_calls: tuple[SimulatedToolCall, ...] = attrs.field(default=(), kw_only=True, converter=freeze_calls)
+    reasoning: str = attrs.field(default="", kw_only=True, validator=validators.instance_of(str))
+    citations: tuple[SimulatedCitation, ...] = attrs.field(default=(), kw_only=True, converter=freeze_pages)
+    provider_tools: tuple[SimulatedProviderTool, ...] = attrs.field(default=(), kw_only=True, converter=freeze_runs)
+    refusal: str = attrs.field(default="", kw_only=True, validator=validators.instance_of(str))
+    cache_write_tokens: int = attrs.field(default=0, kw_only=True, validator=_count)
 
     def __attrs_post_init__(self) -> None:
-        if self.input_tokens is not None and self.cached_tokens > self.input_tokens:
-            raise ValueError("cached_tokens is a part of input_tokens and cannot be more")
+        if self.input_tokens is not None and self.cached_tokens + self.cache_write_tokens > self.input_tokens:
+            raise ValueError("cached_tokens and cache_write_tokens are parts of input_tokens and cannot be more")
         if self.output_tokens is not None and self.reasoning_tokens > self.output_tokens:
             raise ValueError("reasoning_tokens is a part of output_tokens and cannot be more")
 

@@ -216,13 +216,18 @@ class TestParts:
             (AudioPart, "media_type", {"data": b"x"}),
             (DocumentPart, "media_type", {"data": b"x"}),
             (DocumentPart, "name", {"media_type": "application/pdf", "data": b"x"}),
-            (ImagePart, "url", {"media_type": "image/png"}),
         ],
     )
     @pytest.mark.parametrize("value", [value for value in BAD_IDENTIFIERS if value is not None])
     def test_names_are_names(self, make: Any, field: str, values: dict[str, Any], value: object) -> None:
         """Empty or unprintable names are refused by the name of the field."""
         refused(field, make, **values, **{field: value})
+
+    @pytest.mark.parametrize("value", ["", " ", " a", "a\nb", "\ud800", "x" * (16 * 1024 + 1), 5, b"x"])
+    def test_addresses_are_addresses(self, value: object) -> None:
+        """A URL may be long, as signed ones are, but it is one line of printable text."""
+        refused("url", ImagePart, media_type="image/png", url=value)
+        assert ImagePart(media_type="image/png", url="https://a.invalid/" + "x" * 2_000).url
 
     @pytest.mark.parametrize("make", MEDIA)
     def test_media_are_bytes_or_an_address(self, make: Any) -> None:

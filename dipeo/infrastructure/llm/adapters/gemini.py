@@ -4,34 +4,40 @@ Source of the shapes: Google's API reference, "Generating content", and the enum
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
-from dipeo.domain.completion import AdaptationAction, CompletionRequest, FinishReason, Role
+from attrs import evolve
+
+from dipeo.domain.completion import CompletionRequest
 from dipeo.domain.errors import (
     AccessDeniedError,
     APIKeyRefusedError,
-    EmptyResponseError,
-    MalformedResponseError,
     ModelNotFoundError,
     OverloadedError,
     ProviderError,
     QuotaExhaustedError,
-    ToolCallInvalidError,
     ValidationError,
 )
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
-from dipeo.domain.parts import Part, ReasoningPart, TextPart
-from dipeo.domain.sampling import ReasoningEffort, Sampling
-from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta
-from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.domain.sampling import ReasoningEffort
+from dipeo.domain.tools import NO_TOOLS, SchemaMode
+from dipeo.infrastructure.llm.adapters._gemini_answer import ResponseStreamDecoder, decode_response
+from dipeo.infrastructure.llm.adapters._gemini_messages import TAKES_LEVEL, encode_conversation
+from dipeo.infrastructure.llm.adapters._gemini_settings import (
+    PROVIDER_TOOLS,
+    TAKES_BUDGET,
+    encode_settings,
+    encode_tools,
+)
+from dipeo.infrastructure.llm.adapters._whole_calls import refuse_previous_response, with_schema_beside_tools
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
 from dipeo.infrastructure.llm.drivers.answer import (
     Answer,
     EncodedRequest,
     StreamDecoder,
-    count_in,
     object_in,
     objects_in,
     text_in,
@@ -45,32 +51,13 @@ from dipeo.infrastructure.llm.drivers.provider_errors import (
     with_code_by_text,
 )
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
-from dipeo.infrastructure.llm.drivers.turns import Turn, as_turns, split_instructions
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
 
-VENDOR: Final = "google"
 API_VERSION: Final = "v1beta"
 """The `-latest` model names exist under this version alone."""
 
 _MODEL_NAME = re.compile(r"(?:(?:models|tunedModels)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_TAKES_NO_THINKING = re.compile(r"(?:models/)?gemini-2\.5-flash")
-_LEVELS: Final = {
-    ReasoningEffort.NONE: ReasoningEffort.MINIMAL,
-    ReasoningEffort.XHIGH: ReasoningEffort.HIGH,
-    ReasoningEffort.MAX: ReasoningEffort.HIGH,
-}
-_TAKES_LEVEL = re.compile(r"(?:models/)?gemini-(?:[3-9]|\d\d)")
-
-FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
-    "STOP": FinishReason.STOP,
-    "MAX_TOKENS": FinishReason.LENGTH,
-    **dict.fromkeys(
-        ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"), FinishReason.CONTENT_FILTER
-    ),
-    **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION"), FinishReason.CONTENT_FILTER),
-}
-_SHAPE: Final = frozenset({"candidates", "promptFeedback", "usageMetadata"})
-_BROKEN_TOOL_CALLS: Final = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"})
+_IS_GEMINI = re.compile(r"(?:models/)?gemini-(?!embedding)")
 
 _PER_DAY: Final = "quota_per_day"
 ERROR_CODES: Final[CodeTable] = {
@@ -97,7 +84,7 @@ class GeminiAdapter(BaseLLMAdapter):
     error_codes = ERROR_CODES
 
     def encode(self, request: CompletionRequest, *, is_stream: bool) -> EncodedRequest:
-        return encode_request(request, is_stream=is_stream)
+        return encode_request(request, self.capabilities(request.model), is_stream=is_stream)
 
     def decode(self, body: JsonObject) -> Answer:
         return decode_response(body)
@@ -110,23 +97,49 @@ class GeminiAdapter(BaseLLMAdapter):
         return {"x-goog-api-key": key.reveal()} if key else {}
 
     def capabilities(self, model: str) -> ModelCapabilities:
-        levels = frozenset(ReasoningEffort) if _TAKES_LEVEL.match(model) else frozenset[ReasoningEffort]()
-        return ModelCapabilities(takes_seed=True, efforts=levels)
+        return capabilities_of(model)
+
+    def as_taken(self, request: CompletionRequest) -> tuple[CompletionRequest, SchemaMode | None]:
+        # Before generation 3, an answer of a given shape and tools cannot be asked for together.
+        if request.response_schema is None or request.tooling is NO_TOOLS or TAKES_LEVEL.match(request.model):
+            return super().as_taken(request)
+        return with_schema_beside_tools(request, request.response_schema, self.capabilities(request.model))
 
     def refusal_in(self, body: JsonValue) -> Refusal:
         return decode_refusal(body)
 
 
-def encode_request(request: CompletionRequest, *, is_stream: bool) -> EncodedRequest:
+@lru_cache(maxsize=256)
+def capabilities_of(model: str) -> ModelCapabilities:
+    """What a model takes. Every Gemini reads pictures, documents and sound; what is no Gemini is not known to."""
+    levels = frozenset(ReasoningEffort) if TAKES_LEVEL.match(model) else frozenset[ReasoningEffort]()
+    plain = ModelCapabilities(takes_seed=True, efforts=levels)
+    if not _IS_GEMINI.match(model):
+        return plain
+    return evolve(
+        plain,
+        takes_reasoning_budget=TAKES_BUDGET.match(model) is not None,
+        takes_tools=True,
+        provider_tools=frozenset(PROVIDER_TOOLS),
+        schema_mode=SchemaMode.NATIVE,
+        takes_images=True,
+        takes_documents=True,
+        takes_audio=True,
+    )
+
+
+def encode_request(request: CompletionRequest, capabilities: ModelCapabilities, *, is_stream: bool) -> EncodedRequest:
     """The path and body, and what had to be adapted."""
+    refuse_previous_response(request)
     adaptations = Adaptations(is_strict=request.is_strict)
-    instructions, conversation = split_instructions(request.messages, adaptations)
-    turns = as_turns(conversation, adaptations, is_open_end_taken=False)
-    body: dict[str, JsonValue] = {"contents": [encode_turn(turn) for turn in turns]}
+    contents, instructions = encode_conversation(request, capabilities, adaptations)
+    body: dict[str, JsonValue] = {"contents": contents}
     if instructions:
-        body["systemInstruction"] = {"parts": [{"text": text} for text in instructions]}
-    if config := encode_sampling(request.model, request.sampling, adaptations):
+        body["systemInstruction"] = {"parts": instructions}
+    if config := encode_settings(request, adaptations):
         body["generationConfig"] = config
+    if request.tooling is not NO_TOOLS:
+        body.update(encode_tools(request, adaptations))
     with_provider_options(body, request.provider_options)
     action = "streamGenerateContent?alt=sse" if is_stream else "generateContent"
     path = f"/{API_VERSION}/{encode_model(request.model)}:{action}"
@@ -144,81 +157,6 @@ def encode_model(model: str) -> str:
     return model if "/" in model else f"models/{model}"
 
 
-def encode_turn(turn: Turn) -> JsonObject:
-    """One turn; a part for each message that was said in it."""
-    role = "model" if turn.role is Role.ASSISTANT else "user"
-    return {"role": role, "parts": [{"text": text} for text in turn.texts]}
-
-
-def encode_sampling(model: str, sampling: Sampling, adaptations: Adaptations) -> dict[str, JsonValue]:
-    """The generation settings; a thinking level is for generation 3 and later."""
-    settings: dict[str, JsonValue] = {
-        "temperature": sampling.temperature,
-        "topP": sampling.top_p,
-        "maxOutputTokens": sampling.max_tokens,
-        "stopSequences": list(sampling.stop) if sampling.stop else None,
-        "seed": sampling.seed,
-    }
-    config: dict[str, JsonValue] = {name: value for name, value in settings.items() if value is not None}
-    if thinking := encode_thinking(model, sampling.reasoning_effort, adaptations):
-        config["thinkingConfig"] = thinking
-    return config
-
-
-def encode_thinking(
-    model: str, effort: ReasoningEffort | None, adaptations: Adaptations
-) -> dict[str, JsonValue] | None:
-    """How much to think: a level from generation 3 on, and before it no thinking at all where that is possible."""
-    if effort is None:
-        return None
-    if not _TAKES_LEVEL.match(model):
-        if effort is ReasoningEffort.NONE and _TAKES_NO_THINKING.match(model):
-            return {"thinkingBudget": 0}
-        adaptations.dropped("reasoning_effort", f"{model} takes no thinking level.")
-        return None
-    level = _LEVELS.get(effort, effort)
-    if level is not effort:
-        reason = f"the nearest level that {model} takes is {level.value}."
-        adaptations.note("reasoning_effort", AdaptationAction.SUBSTITUTED, reason)
-    return {"thinkingLevel": level.value}
-
-
-def decode_response(body: JsonObject) -> Answer:
-    """The answer in a unary reply.
-
-    A blocked prompt is an answer of no parts with finish reason `CONTENT_FILTER`. Raises `EmptyResponseError`,
-    `MalformedResponseError` or `ToolCallInvalidError`.
-    """
-    decoder = ResponseStreamDecoder()
-    decoder.feed(body)
-    return decoder.answer()
-
-
-def decode_parts(content: JsonObject) -> list[TextPart | ReasoningPart]:
-    """The parts of a candidate's content; a thought is reasoning, and kinds that carry no text are left out."""
-    parts: list[TextPart | ReasoningPart] = []
-    for part in objects_in(content.get("parts")):
-        text = text_in(part.get("text"))
-        if text and part.get("thought") is True:
-            parts.append(ReasoningPart(text=text, vendor=VENDOR))
-        elif text:
-            parts.append(TextPart(text))
-    return parts
-
-
-def decode_usage(usage: JsonObject) -> Usage:
-    """The usage; Google counts thoughts beside `candidatesTokenCount`, dipeo within the output."""
-    if not usage:
-        return UNREPORTED_USAGE
-    thoughts = count_in(usage.get("thoughtsTokenCount"))
-    return Usage(
-        input_tokens=count_in(usage.get("promptTokenCount")) + count_in(usage.get("toolUsePromptTokenCount")),
-        output_tokens=count_in(usage.get("candidatesTokenCount")) + thoughts,
-        cached_tokens=count_in(usage.get("cachedContentTokenCount")),
-        reasoning_tokens=thoughts,
-    )
-
-
 def decode_refusal(body: JsonValue) -> Refusal:
     """What an error says; the reason in its details is more specific than its status."""
     if isinstance(body, list):
@@ -231,80 +169,3 @@ def decode_refusal(body: JsonValue) -> Refusal:
     codes = ((_PER_DAY,) if is_spent else ()) + reasons + said.codes
     refusal = Refusal(message=said.message, codes=codes, status=said.status)
     return with_code_by_text(refusal, _CODES_BY_TEXT)
-
-
-class ResponseStreamDecoder:
-    """Reads the chunks of a streamed response, each shaped like a whole one; a finish reason makes it complete."""
-
-    __slots__ = ("_finish", "_has_shape", "_id", "_is_blocked", "_model", "_parts", "_usage", "is_done")
-
-    def __init__(self) -> None:
-        self.is_done = False
-        self._finish = ""
-        self._has_shape = False
-        self._is_blocked = False
-        self._id = self._model = ""
-        self._parts: list[Part] = []
-        self._usage: JsonObject = {}
-
-    def feed(self, event: JsonObject) -> Sequence[CompletionEvent]:
-        self._model = text_in(event.get("modelVersion")) or self._model
-        self._id = text_in(event.get("responseId")) or self._id
-        self._usage = object_in(event.get("usageMetadata")) or self._usage
-        self._has_shape = self._has_shape or not _SHAPE.isdisjoint(event)
-        blocked = text_in(object_in(event.get("promptFeedback")).get("blockReason"))
-        if blocked:
-            self._finish, self._is_blocked = blocked, True
-        candidates = objects_in(event.get("candidates"))
-        if not candidates or self.is_complete:
-            # What comes after the finish reason may complete the usage, and belongs to no answer.
-            return ()
-        parts = decode_parts(object_in(candidates[0].get("content")))
-        self._parts.extend(parts)
-        self._finish = text_in(candidates[0].get("finishReason"))
-        return [_delta(part) for part in parts]
-
-    def end(self) -> None:
-        """Google has no such marker; one that comes all the same says nothing."""
-
-    @property
-    def is_complete(self) -> bool:
-        return bool(self._finish)
-
-    def answer(self) -> Answer:
-        if not self._has_shape:
-            raise MalformedResponseError("The provider's answer holds no 'candidates'.")
-        if self._finish in _BROKEN_TOOL_CALLS:
-            raise ToolCallInvalidError(f"The model's tool call is not valid ({self._finish}).")
-        parts = merged(self._parts)
-        reason = FINISH_REASONS.get(self._finish, FinishReason.OTHER)
-        if self._is_blocked:
-            reason = FinishReason.CONTENT_FILTER
-        if not parts and reason not in (FinishReason.CONTENT_FILTER, FinishReason.LENGTH):
-            raise EmptyResponseError()
-        return Answer(
-            parts=parts,
-            finish_reason=reason,
-            raw_finish_reason=self._finish,
-            model=self._model,
-            usage=decode_usage(self._usage),
-            response_id=self._id or None,
-        )
-
-
-def _delta(part: TextPart | ReasoningPart) -> CompletionEvent:
-    return TextDelta(part.text) if isinstance(part, TextPart) else ReasoningDelta(part.text)
-
-
-def merged(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Neighbouring parts of one kind as one: how a stream is cut says nothing."""
-    whole: list[Part] = []
-    for part in parts:
-        last = whole[-1] if whole else None
-        if isinstance(part, TextPart) and isinstance(last, TextPart):
-            whole[-1] = TextPart(last.text + part.text)
-        elif isinstance(part, ReasoningPart) and isinstance(last, ReasoningPart):
-            whole[-1] = ReasoningPart(text=last.text + part.text, vendor=VENDOR)
-        else:
-            whole.append(part)
-    return tuple(whole)

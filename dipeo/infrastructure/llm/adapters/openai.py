@@ -1,8 +1,6 @@
-"""OpenAI, over chat completions."""
+"""OpenAI, over chat completions; what responses alone can do goes over those."""
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
 from dipeo.domain.completion import CompletionRequest
@@ -16,19 +14,15 @@ from dipeo.domain.errors import (
 )
 from dipeo.domain.json_value import JsonObject
 from dipeo.domain.model import ModelCapabilities
-from dipeo.domain.sampling import ReasoningEffort as E  # a table of levels is read by its levels
-from dipeo.infrastructure.llm.adapters._chat_completions import (
-    ChatDialect,
-    ChatStreamDecoder,
-    decode_completion,
-    encode_request,
-)
+from dipeo.domain.tools import NO_TOOLS
+from dipeo.infrastructure.llm.adapters._chat_reply import decode_completion
+from dipeo.infrastructure.llm.adapters._chat_request import encode_request
+from dipeo.infrastructure.llm.adapters._chat_stream import ChatStreamDecoder
+from dipeo.infrastructure.llm.adapters._openai_chat import DIALECT, capabilities_of, is_to_call_and_think
+from dipeo.infrastructure.llm.adapters._responses import TwoDialectAdapter
+from dipeo.infrastructure.llm.adapters._responses_dialect import ResponsesDialect
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
-from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter
-from dipeo.infrastructure.llm.drivers.openai_roles import knows_developer
 from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable
-
-DIALECT: Final = ChatDialect(max_tokens_field="max_completion_tokens")
 
 # Codes as OpenAI's guide to error codes lists them.
 ERROR_CODES: Final[CodeTable] = {
@@ -46,36 +40,9 @@ ERROR_CODES: Final[CodeTable] = {
     "unsupported_country_region_territory": AccessDeniedError,
 }
 
-_THINKS = re.compile(r"(?:o\d|gpt-[5-9])(?!.*-chat)")
 
-
-# OpenAI's guide to reasoning: which levels each generation takes.
-_EFFORTS: Final = (
-    (re.compile(r"o\d"), frozenset({E.LOW, E.MEDIUM, E.HIGH})),
-    (re.compile(r"gpt-5(?:-(?!chat)|$)"), frozenset({E.MINIMAL, E.LOW, E.MEDIUM, E.HIGH})),
-    (re.compile(r"gpt-5\.(?!.*-chat)"), frozenset({E.NONE, E.LOW, E.MEDIUM, E.HIGH, E.XHIGH})),
-    (re.compile(r"gpt-[6-9](?!.*-chat)"), frozenset(E)),
-)
-
-
-@lru_cache(maxsize=1024)
-def capabilities_of(model: str) -> ModelCapabilities:
-    """What an OpenAI model takes; the models that think take an effort instead of sampling settings and stop words."""
-    thinks = _THINKS.match(model) is not None
-    return ModelCapabilities(
-        takes_temperature=not thinks,
-        takes_top_p=not thinks,
-        takes_stop=not thinks,
-        takes_seed=True,
-        efforts=next((efforts for pattern, efforts in _EFFORTS if pattern.match(model)), frozenset()),
-        takes_names=True,
-        knows_developer=knows_developer(model),
-        accepts_open_end=True,
-    )
-
-
-class ChatGPTAdapter(BaseLLMAdapter):
-    """Speaks OpenAI's chat completions."""
+class ChatGPTAdapter(TwoDialectAdapter):
+    """Speaks OpenAI's chat completions, and responses where they are preferred or needed."""
 
     error_codes = ERROR_CODES
 
@@ -93,3 +60,8 @@ class ChatGPTAdapter(BaseLLMAdapter):
 
     def capabilities(self, model: str) -> ModelCapabilities:
         return capabilities_of(model)
+
+    def _asks_for_more(self, request: CompletionRequest, dialect: ResponsesDialect) -> bool:
+        if request.tooling is NO_TOOLS:
+            return False
+        return is_to_call_and_think(request) or super()._asks_for_more(request, dialect)

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from dipeo.domain.completion import Adaptation, Completion, CompletionRequest
 from dipeo.domain.errors import DipeoError, EmptyResponseError, IncompleteStreamError, MalformedResponseError
@@ -21,10 +21,14 @@ from dipeo.infrastructure.llm.drivers.schema_request import (
     delta_of_tool,
     with_schema_asked,
 )
-from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Wire, WireReply, WireStream
+from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Wire, WireReply, WireRequest, WireStream
 
 DRAIN_TIMEOUT_S: Final = 0.25
 """How long a finished stream may take to close properly, so that its connection can serve the next request."""
+
+_T = TypeVar("_T")
+
+_NOTHING: Final = TextDelta("")
 
 WireOpener = Callable[[Endpoint, Mapping[str, str]], Wire]
 """Opens a wire to an endpoint, with the headers that carry the key."""
@@ -103,6 +107,25 @@ class BaseLLMAdapter(ChatModelPort, ABC):
     def stream(self, request: CompletionRequest) -> CompletionStream:
         return CompletionStream(self._events(request))
 
+    async def exchange(
+        self, request: CompletionRequest, exchange: WireRequest, decode: Callable[[JsonValue], _T]
+    ) -> tuple[_T, str | None]:
+        """Another exchange than a completion, such as embedding: what `decode` makes of its JSON, and its request id.
+
+        Raises what `complete()` raises where the provider refuses or its answer cannot be read.
+        """
+        reply: WireReply | None = None
+        try:
+            reply = await self.wire.send(exchange)
+            body = reply.json
+            if not 200 <= reply.status < 300 or (isinstance(body, dict) and body.get("error")):
+                raise self._error(reply)
+            if body is None:
+                raise MalformedResponseError("The provider's answer is no JSON.", sample=reply.sample)
+            return decode(body), self._request_id(reply.headers)
+        except DipeoError as error:
+            raise self._with_facts(error, request, reply.headers if reply else {}) from None
+
     @property
     def wire(self) -> Wire:
         """The wire, opened when first asked for."""
@@ -133,6 +156,8 @@ class BaseLLMAdapter(ChatModelPort, ABC):
                 for decoded in self._decode_event(event, decoder, upstream):
                     if schema_mode is SchemaMode.TOOL:
                         decoded = delta_of_tool(decoded, asked)  # noqa: PLW2901  # read as what it stands for
+                        if decoded == _NOTHING:
+                            continue  # a call is announced before its arguments come
                     if isinstance(decoded, TextDelta):
                         text.append(decoded.text)
                     yield decoded

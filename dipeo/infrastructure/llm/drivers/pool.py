@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from dipeo.domain.completion import Completion, CompletionRequest
@@ -10,6 +11,7 @@ from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEvent, CompletionStream
 from dipeo.infrastructure.llm.drivers.endpoints import EndpointDirectory
+from dipeo.infrastructure.llm.drivers.factory import Adapter
 from dipeo.infrastructure.llm.drivers.per_loop import PerLoop
 from dipeo.infrastructure.llm.drivers.shelf import AdapterShelf, CreateAdapter, ShelfLimits
 
@@ -58,6 +60,17 @@ class PooledModel(ChatModelPort):
 
     def stream(self, request: CompletionRequest) -> CompletionStream:
         return CompletionStream(self._events(request))
+
+    @asynccontextmanager
+    async def lent(self, request: CompletionRequest) -> AsyncGenerator[Adapter, None]:
+        """The adapter of a request's endpoint for the length of a block, for what is no completion."""
+        endpoint = self._endpoints.find(request)
+        shelf = self._shelf()
+        place = await shelf.lease(endpoint)
+        try:
+            yield place.adapter
+        finally:
+            shelf.give_back(place)
 
     async def aclose(self) -> None:
         """Closes the adapters of the running event loop at once, and refuses new calls. Closing twice does nothing."""

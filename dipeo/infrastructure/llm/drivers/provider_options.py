@@ -7,7 +7,7 @@ from dipeo.domain.checks import check_json_object
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject, JsonValue
 
-RESERVED: Final = frozenset({"model", "messages", "contents", "stream"})
+RESERVED: Final = frozenset({"model", "messages", "contents", "input", "stream"})
 """What the adapter alone decides: replacing it would make the answer belong to another question."""
 
 

@@ -25,7 +25,7 @@ def read_tooling(given: Mapping[str, object]) -> Tooling:
             raise ValidationError(
                 f"'tools' must hold ToolSpecs, not {type(tool).__name__}.",
                 field="tools",
-                suggestion="Make one of a function with dipeo.tool(function).",
+                suggestion="Make one of a function with dipeo.tools.tool(function).spec.",
             )
     choice = given.get("tool_choice")
     if choice is not None and not isinstance(choice, str):
@@ -54,7 +54,7 @@ def read_response_schema(schema: object) -> ResponseSchema | None:
         raise ValidationError(
             f"'response_schema' must be a JSON schema or a ResponseSchema, not {type(schema).__name__}.",
             field="response_schema",
-            suggestion="For a class, use StructuredOutput.",
+            suggestion="For a class, use dipeo.structured.StructuredOutput.",
         )
     return ResponseSchema(schema=check_json_object("response_schema", schema))
 

@@ -57,12 +57,19 @@ class StainlessWire(Wire):
     """Sends through the SDK's client and reads the bytes of its answer; the SDK's own retries are off."""
 
     def __init__(
-        self, client: StainlessClient, *, status_error: type[Exception], sdk_error: type[Exception], name: str
+        self,
+        client: StainlessClient,
+        *,
+        status_error: type[Exception],
+        sdk_error: type[Exception],
+        name: str,
+        headers: Mapping[str, object] | None = None,
     ) -> None:
         self._client = client
         self._status_error = status_error
         self._sdk_error = sdk_error
         self._name = name
+        self._headers = headers or {}
 
     async def send(self, exchange: WireRequest) -> WireReply:
         response = await self._exchange(exchange)
@@ -85,7 +92,7 @@ class StainlessWire(Wire):
         """The answer with its body unread, or, where the SDK has read it to raise an error, the whole answer."""
         if self._client.is_closed():
             raise ServiceClosedError("The wire is closed.")
-        options = {"headers": dict(exchange.headers), "max_retries": 0, "timeout": TIMEOUT}
+        options = {"headers": {**self._headers, **exchange.headers}, "max_retries": 0, "timeout": TIMEOUT}
         with self._translated():
             try:
                 if exchange.method == "GET":

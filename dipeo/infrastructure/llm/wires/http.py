@@ -109,8 +109,8 @@ class HttpWire(Wire):
             raise ServiceClosedError("The wire is closed.")
         if exchange.method == "GET":
             # Not remembered like the others: a path that asks for one page of a list is asked for once.
-            url = URL(self._base_url + exchange.path, encoded=True)
-            return self._session.get(url, headers=exchange.headers or None, allow_redirects=False)
+            address = URL(self._base_url + exchange.path, encoded=True)
+            return self._session.get(address, headers=exchange.headers or None, allow_redirects=False)
         url = self._urls.get(exchange.path)
         if url is None:
             url = self._urls[exchange.path] = URL(self._base_url + exchange.path, encoded=True)

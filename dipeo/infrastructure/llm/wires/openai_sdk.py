@@ -17,14 +17,15 @@ _OMITTED = {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
 def open_wire(endpoint: Endpoint, credentials: Mapping[str, str]) -> Wire:
     """A wire to the endpoint; the client is given the key itself, and sends it its own way."""
     check_live_call(endpoint.base_url)
-    key = endpoint.key.reveal() if endpoint.key else ""
+    # The client demands a key; where there is none, it is not told of one.
+    key = endpoint.key.reveal() if endpoint.key else "-"
     client = openai.AsyncOpenAI(
         api_key=key,
         # Given, so that the client does not ask the environment where the key should go.
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=TIMEOUT,
-        default_headers=cast(dict[str, str], _OMITTED if key else {**_OMITTED, "Authorization": openai.omit}),
+        default_headers=cast(dict[str, str], _OMITTED),
         http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=TIMEOUT),
     )
     return StainlessWire(
@@ -32,4 +33,6 @@ def open_wire(endpoint: Endpoint, credentials: Mapping[str, str]) -> Wire:
         status_error=openai.APIStatusError,
         sdk_error=openai.OpenAIError,
         name=f"openai {endpoint.base_url}",
+        # With every request, because that is where the client looks whether the key may be missing.
+        headers={} if endpoint.key else {"Authorization": openai.omit},
     )

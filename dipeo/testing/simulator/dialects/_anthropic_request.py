@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
+
+from dipeo.testing.simulator.dialects._anthropic_blocks import attachments_of, check_blocks, check_cache_marks
+from dipeo.testing.simulator.dialects._anthropic_tools import read_tool_wishes
+from dipeo.testing.simulator.dialects._anthropic_turns import check_thinking_first, check_turns, read_results
 from dipeo.testing.simulator.dialects._reading import decode_object
 from dipeo.testing.simulator.exchange import Incoming, ParsedCall, refuse
 from dipeo.testing.simulator.json_value import (
@@ -15,6 +20,7 @@ from dipeo.testing.simulator.json_value import (
     join_texts,
 )
 from dipeo.testing.simulator.request_log import SimulatedMessage
+from dipeo.testing.simulator.wishes import Wishes
 
 _ROLES = frozenset({"user", "assistant", "system"})
 # From this version of the API on, the sampling parameters are no longer accepted.
@@ -22,8 +28,8 @@ _VERSION_WITHOUT_SAMPLING = "2026-10-21"
 _SAMPLING = ("temperature", "top_p", "top_k")
 
 
-def parse_messages_request(incoming: Incoming) -> ParsedCall:
-    """Read the body; raises RefusalError in Anthropic's words."""
+def parse_messages_request(incoming: Incoming, *, is_limit_needed: bool = True) -> ParsedCall:
+    """Read the body; raises RefusalError in Anthropic's words. Counting tokens needs no limit."""
     version = incoming.headers.get("anthropic-version")
     if not version:
         raise refuse(400, "anthropic-version: header is required")
@@ -33,9 +39,11 @@ def parse_messages_request(incoming: Incoming) -> ParsedCall:
     model = as_text(body.get("model"))
     if not model:
         raise refuse(400, "model: Field required")
-    limit = _parse_limit(body)
+    limit = _parse_limit(body) if is_limit_needed else None
     _check_sampling(body, version)
+    wishes = read_tool_wishes(body)
     messages = (*_parse_system(body.get("system")), *_parse_messages(body))
+    check_cache_marks(body)
     return ParsedCall(
         incoming=incoming,
         model=model,
@@ -44,7 +52,19 @@ def parse_messages_request(incoming: Incoming) -> ParsedCall:
         body=body,
         max_output_tokens=limit,
         stop_sequences=as_texts(body.get("stop_sequences")),
+        wishes=_with_turns(wishes, body),
     )
+
+
+def _with_turns(wishes: Wishes, body: JsonObject) -> Wishes:
+    messages = [as_object(message) for message in as_list(body.get("messages"))]
+    check_turns(messages)
+    if as_object(body.get("thinking")).get("type") == "enabled":
+        check_thinking_first(messages)
+    asked = [index for index, message in enumerate(messages) if message.get("role") == "user"]
+    last = asked[-1] if asked else 0
+    attachments = tuple(attachments_of(messages[last].get("content"), f"messages.{last}.content"))
+    return attrs.evolve(wishes, results=read_results(messages), attachments=attachments)
 
 
 def _parse_limit(body: JsonObject) -> int:
@@ -71,7 +91,7 @@ def _parse_system(system: JsonValue) -> tuple[SimulatedMessage, ...]:
         return ()
     if not isinstance(system, (str, list)):
         raise refuse(400, "system: Input should be a valid string or a list of text blocks")
-    _check_blocks(system, "system")
+    check_blocks(system, "system", "system")
     text = join_texts(system)
     return (SimulatedMessage(role="system", name=None, text=text),) if text else ()
 
@@ -102,14 +122,5 @@ def _parse_message(message: JsonObject, index: int) -> SimulatedMessage:
             raise refuse(400, f"messages.{index}.{name}: Extra inputs are not permitted")
     if not content:
         raise refuse(400, f"messages.{index}: {role} messages must have non-empty content")
-    _check_blocks(content, f"messages.{index}.content")
+    check_blocks(content, role, f"messages.{index}.content")
     return SimulatedMessage(role=role, name=None, text=join_texts(content))
-
-
-def _check_blocks(content: JsonValue, location: str) -> None:
-    for index, block in enumerate(as_list(content)):
-        fields = as_object(block)
-        if fields.get("type") is None:
-            raise refuse(400, f"{location}.{index}.type: Field required")
-        if fields["type"] == "text" and not as_text(fields.get("text")).strip():
-            raise refuse(400, f"{location}.{index}: text content blocks must contain non-whitespace text")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
+from dipeo.testing.simulator.dialects._gemini_fields import check_fields, pick
+from dipeo.testing.simulator.dialects._gemini_wishes import read_wishes
 from dipeo.testing.simulator.dialects._reading import decode_object, is_missing_model
 from dipeo.testing.simulator.exchange import Incoming, ParsedCall, refuse
 from dipeo.testing.simulator.json_value import JsonObject, JsonValue, as_count, as_list, as_object, as_text, as_texts
 from dipeo.testing.simulator.request_log import SimulatedMessage
 
 _PATH = re.compile(r"/(v1beta|v1)/models/([^/:]+):(generateContent|streamGenerateContent)")
-_CAPITAL = re.compile(r"[A-Z]")
 
 
 def match_generation(path: str) -> re.Match[str] | None:
@@ -23,32 +24,45 @@ def parse_generation(incoming: Incoming) -> ParsedCall:
     matched = match_generation(incoming.path)
     if matched is None:
         raise refuse(404, "Requested entity was not found.")
-    version, model, method = matched.groups()
+    _version, model, method = matched.groups()
+    body = read_body(incoming)
+    check_model(incoming, model, method)
+    return read_generation(incoming, model, body, is_stream=method == "streamGenerateContent")
+
+
+def read_body(incoming: Incoming) -> JsonObject:
+    """The JSON object of a request."""
     body = decode_object(incoming.body)
     if body is None:
         raise refuse(400, "Invalid JSON payload received. Unexpected end of string.")
+    return body
+
+
+def check_model(incoming: Incoming, model: str, method: str) -> None:
+    """Raise RefusalError for a model that says it is missing."""
     if is_missing_model(model):
+        version = incoming.path.strip("/").partition("/")[0]
         message = (
             f"models/{model} is not found for API version {version}, or is not supported for {method}. "
             "Call ListModels to see the list of available models and their supported methods."
         )
         raise refuse(404, message)
+
+
+def read_generation(incoming: Incoming, model: str, body: JsonObject, *, is_stream: bool) -> ParsedCall:
+    """What a body of generateContent asks for."""
+    check_fields(body)
     config = as_object(pick(body, "generationConfig"))
     return ParsedCall(
         incoming=incoming,
         model=model,
-        is_stream=method == "streamGenerateContent",
+        is_stream=is_stream,
         messages=(*_parse_system(body), *_parse_contents(body)),
         body=body,
         max_output_tokens=_parse_limit(config),
         stop_sequences=as_texts(pick(config, "stopSequences")),
+        wishes=read_wishes(body, model),
     )
-
-
-def pick(fields: JsonObject, camel: str) -> JsonValue:
-    """A field by its camelCase name or by its snake_case one."""
-    snake = _CAPITAL.sub(lambda letter: "_" + letter.group().lower(), camel)
-    return fields[camel] if camel in fields else fields.get(snake)
 
 
 def _parse_limit(config: JsonObject) -> int | None:
@@ -80,7 +94,7 @@ def _parse_contents(body: JsonObject) -> tuple[SimulatedMessage, ...]:
 
 def _parse_content(content: JsonObject, index: int) -> SimulatedMessage:
     role = as_text(content.get("role")) or "user"
-    if role not in ("user", "model"):
+    if role not in ("user", "model", "function"):
         raise refuse(400, "Please use a valid role: user, model.")
     location = f"* GenerateContentRequest.contents[{index}].parts"
     parts = content.get("parts")
@@ -95,5 +109,6 @@ def _parse_content(content: JsonObject, index: int) -> SimulatedMessage:
 
 
 def _join_parts(parts: JsonValue) -> str:
-    texts = (as_object(part).get("text") for part in (as_list(parts) or [parts]))
+    spoken = (as_object(part) for part in (as_list(parts) or [parts]))
+    texts = (part.get("text") for part in spoken if part.get("thought") is not True)
     return "\n".join(text for text in texts if isinstance(text, str))

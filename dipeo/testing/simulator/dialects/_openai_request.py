@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dipeo.testing.simulator.dialects._openai_wishes import read_wishes
 from dipeo.testing.simulator.dialects._reading import decode_object
 from dipeo.testing.simulator.exchange import Incoming, ParsedCall, refuse
 from dipeo.testing.simulator.json_value import JsonObject, JsonValue, as_count, as_object, as_text, as_texts, join_texts
@@ -19,7 +20,7 @@ _BROKEN_JSON = (
 )
 
 
-def parse_chat_request(incoming: Incoming) -> ParsedCall:
+def parse_chat_request(incoming: Incoming, *, is_openai: bool = True) -> ParsedCall:
     """Read the body; raises RefusalError in OpenAI's words."""
     body = decode_object(incoming.body)
     if body is None:
@@ -40,6 +41,7 @@ def parse_chat_request(incoming: Incoming) -> ParsedCall:
         body=body,
         max_output_tokens=_parse_limit(body),
         stop_sequences=as_texts(body.get("stop")),
+        wishes=read_wishes(body, is_openai=is_openai),
     )
 
 

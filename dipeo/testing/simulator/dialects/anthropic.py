@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import attrs
 
+from dipeo.testing.simulator.answers import estimate_request_tokens
+from dipeo.testing.simulator.dialects._anthropic_models import check_thinking_kind, describe_model, list_models
+from dipeo.testing.simulator.dialects._anthropic_reply import event, render_blocks, server_tool_usage, write_blocks
 from dipeo.testing.simulator.dialects._anthropic_request import parse_messages_request
+from dipeo.testing.simulator.dialects._frames import FrameWriter
 from dipeo.testing.simulator.dialects._reading import bearer_token, is_missing_model, is_wrong_key
-from dipeo.testing.simulator.exchange import Answer, Document, Incoming, ParsedCall, Problem, StreamFrames, refuse
-from dipeo.testing.simulator.json_value import JsonObject, JsonValue, encode_json
+from dipeo.testing.simulator.exchange import (
+    Answer,
+    Document,
+    Errand,
+    Incoming,
+    ParsedCall,
+    Problem,
+    StreamFrames,
+    refuse,
+)
+from dipeo.testing.simulator.json_value import JsonObject, as_object, as_text, encode_json
 
 _STOP_REASONS = {
     "stop": "end_turn",
     "stop_sequence": "stop_sequence",
     "length": "max_tokens",
     "content_filter": "refusal",
+    "tool_calls": "tool_use",
 }
+_MODELS_PATH = "/v1/models/"
 # status -> (type, message)
 _USUAL = {
     400: ("invalid_request_error", "Error"),
@@ -30,12 +46,6 @@ _USUAL = {
     504: ("timeout_error", "Request timed out"),
     529: ("overloaded_error", "Overloaded"),
 }
-# (id, display name, created at, input limit in tokens, output limit in tokens)
-_MODELS = (
-    ("claude-opus-5", "Claude Opus 5", "2026-07-24T00:00:00Z", 1_000_000, 128_000),
-    ("claude-sonnet-5", "Claude Sonnet 5", "2026-06-29T00:00:00Z", 1_000_000, 128_000),
-    ("claude-haiku-4-5-20251001", "Claude Haiku 4.5", "2025-10-15T00:00:00Z", 200_000, 64_000),
-)
 
 
 @attrs.frozen(slots=True)
@@ -57,23 +67,22 @@ class AnthropicDialect:
             is_token = not incoming.headers.get("x-api-key")
             raise refuse(401, "Invalid bearer token" if is_token else "invalid x-api-key")
 
-    def listing(self, incoming: Incoming) -> Document | None:
-        """The list of models."""
-        if incoming.path != "/v1/models":
-            return None
-        data: list[JsonValue] = [
-            {
-                "type": "model",
-                "id": model,
-                "display_name": name,
-                "created_at": created,
-                "max_input_tokens": input_limit,
-                "max_tokens": output_limit,
-            }
-            for model, name, created, input_limit, output_limit in _MODELS
-        ]
-        value: JsonObject = {"data": data, "has_more": False, "first_id": _MODELS[0][0], "last_id": _MODELS[-1][0]}
-        return Document(headers=_headers(incoming, "application/json"), body=encode_json(value))
+    def errand(self, incoming: Incoming) -> Errand | None:
+        """The models, and the count of a request's tokens."""
+        if incoming.method in ("GET", "HEAD"):
+            if incoming.path == "/v1/models":
+                return partial(_list_models, incoming)
+            if incoming.path.startswith(_MODELS_PATH):
+                return partial(_describe_model, incoming, incoming.path.removeprefix(_MODELS_PATH))
+        if incoming.method == "POST" and incoming.path == "/v1/messages/count_tokens":
+            return partial(self._count_tokens, incoming)
+        return None
+
+    def _count_tokens(self, incoming: Incoming) -> Document:
+        call = parse_messages_request(incoming, is_limit_needed=False)
+        _check_model(call)
+        count = estimate_request_tokens(call)
+        return Document(headers=_headers(incoming, "application/json"), body=encode_json({"input_tokens": count}))
 
     def is_completion(self, incoming: Incoming) -> bool:
         """POST to messages."""
@@ -82,20 +91,20 @@ class AnthropicDialect:
     def parse(self, incoming: Incoming) -> ParsedCall:
         """Read and check the body."""
         call = parse_messages_request(incoming)
-        if is_missing_model(call.model):
-            raise refuse(404, f"model: {call.model}")
+        _check_model(call)
         return call
 
     def render(self, call: ParsedCall, answer: Answer) -> Document:
         """A message."""
         message: JsonObject = {
             **_message_head(call, answer),
-            "content": [{"type": "text", "text": answer.text}] if answer.text else [],
-            "stop_reason": _STOP_REASONS[answer.finish],
+            "content": render_blocks(call, answer),
+            "stop_reason": _stop_reason(answer),
             "stop_sequence": answer.stop_sequence,
             "stop_details": None,
             "usage": {
                 **_usage_start(answer, answer.output_tokens),
+                **server_tool_usage(answer),
                 "output_tokens_details": {"thinking_tokens": answer.reasoning_tokens},
             },
         }
@@ -104,26 +113,12 @@ class AnthropicDialect:
 
     def render_stream(self, call: ParsedCall, answer: Answer) -> StreamFrames:
         """`message_start` to `message_stop`."""
-        opening = self._opening(call, answer)
-        block_end: tuple[bytes, ...] = ()
-        if answer.pieces:
-            start: JsonObject = {
-                "type": "content_block_start",
-                "index": 0,
-                "content_block": {"type": "text", "text": ""},
-            }
-            opening = (*opening, _event(start), b'event: ping\ndata: {"type": "ping"}\n\n')
-            block_end = (_event({"type": "content_block_stop", "index": 0}),)
-        pieces = (
-            _event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}})
-            for piece in answer.pieces
-        )
-        return StreamFrames(
-            headers={**_headers(call.incoming, "text/event-stream; charset=utf-8"), **_limit_headers()},
-            opening=opening,
-            pieces=tuple(pieces),
-            closing=(*block_end, _event(_message_delta(answer)), _event({"type": "message_stop"})),
-        )
+        writer = FrameWriter()
+        writer.frame(self._opening(call, answer))
+        write_blocks(writer, call, answer)
+        writer.frame(event(_message_delta(answer)))
+        writer.frame(event({"type": "message_stop"}))
+        return writer.finish({**_headers(call.incoming, "text/event-stream; charset=utf-8"), **_limit_headers()})
 
     def render_problem(self, incoming: Incoming, problem: Problem) -> Document:
         """The error envelope, with the request id."""
@@ -136,13 +131,13 @@ class AnthropicDialect:
         """An `error` event."""
         # Inside a stream an overloaded service says 529's words, whatever the gateway in front of it would say.
         status = 529 if problem.status == 503 else problem.status
-        return _event(_error(attrs.evolve(problem, status=status)))
+        return event(_error(attrs.evolve(problem, status=status)))
 
     def unknown_path(self, incoming: Incoming) -> Problem:
         """Anthropic's words for a path it does not know."""
         return Problem(status=404, message="Not found")
 
-    def _opening(self, call: ParsedCall, answer: Answer) -> tuple[bytes, ...]:
+    def _opening(self, call: ParsedCall, answer: Answer) -> bytes:
         message: JsonObject = {
             **_message_head(call, answer),
             "content": [],
@@ -151,7 +146,26 @@ class AnthropicDialect:
             "stop_details": None,
             "usage": _usage_start(answer, min(answer.output_tokens, 1)),
         }
-        return (_event({"type": "message_start", "message": message}),)
+        return event({"type": "message_start", "message": message})
+
+
+def _stop_reason(answer: Answer) -> str:
+    return "refusal" if answer.refusal else _STOP_REASONS[answer.finish]
+
+
+def _check_model(call: ParsedCall) -> None:
+    if is_missing_model(call.model):
+        raise refuse(404, f"model: {call.model}")
+    check_thinking_kind(call.model, as_text(as_object(call.body.get("thinking")).get("type")))
+
+
+def _list_models(incoming: Incoming) -> Document:
+    value = list_models(incoming.query.get("after_id"), incoming.query.get("limit", ""))
+    return Document(headers=_headers(incoming, "application/json"), body=encode_json(value))
+
+
+def _describe_model(incoming: Incoming, name: str) -> Document:
+    return Document(headers=_headers(incoming, "application/json"), body=encode_json(describe_model(name)))
 
 
 def _message_head(call: ParsedCall, answer: Answer) -> JsonObject:
@@ -161,26 +175,27 @@ def _message_head(call: ParsedCall, answer: Answer) -> JsonObject:
 
 def _message_delta(answer: Answer) -> JsonObject:
     delta: JsonObject = {
-        "stop_reason": _STOP_REASONS[answer.finish],
+        "stop_reason": _stop_reason(answer),
         "stop_sequence": answer.stop_sequence,
         "stop_details": None,
     }
     usage: JsonObject = {
-        "input_tokens": answer.input_tokens - answer.cached_tokens,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": answer.input_tokens - answer.cached_tokens - answer.cache_write_tokens,
+        "cache_creation_input_tokens": answer.cache_write_tokens,
         "cache_read_input_tokens": answer.cached_tokens,
         "output_tokens": answer.output_tokens,
         "output_tokens_details": {"thinking_tokens": answer.reasoning_tokens},
+        **server_tool_usage(answer),
     }
     return {"type": "message_delta", "delta": delta, "usage": usage}
 
 
 def _usage_start(answer: Answer, output_tokens: int) -> JsonObject:
     return {
-        "input_tokens": answer.input_tokens - answer.cached_tokens,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": answer.input_tokens - answer.cached_tokens - answer.cache_write_tokens,
+        "cache_creation_input_tokens": answer.cache_write_tokens,
         "cache_read_input_tokens": answer.cached_tokens,
-        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {"ephemeral_5m_input_tokens": answer.cache_write_tokens, "ephemeral_1h_input_tokens": 0},
         "output_tokens": output_tokens,
         "service_tier": "standard",
         "inference_geo": "global",
@@ -193,10 +208,6 @@ def _error(problem: Problem) -> JsonObject:
     if problem.details is not None:
         error["details"] = problem.details
     return {"type": "error", "error": error}
-
-
-def _event(value: JsonObject) -> bytes:
-    return f"event: {value['type']}\ndata: ".encode() + encode_json(value) + b"\n\n"
 
 
 def _headers(incoming: Incoming, content_type: str) -> dict[str, str]:

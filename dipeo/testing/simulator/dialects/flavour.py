@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
-from dipeo.testing.simulator.exchange import Answer, Incoming, ParsedCall, Problem
+from dipeo.testing.simulator.dialects._openai_reply import call_id
+from dipeo.testing.simulator.exchange import Answer, AnsweredCall, Incoming, ParsedCall, Problem
 from dipeo.testing.simulator.json_value import JsonObject, JsonValue, encode_json
 
 from . import _openai_words
@@ -76,6 +77,10 @@ def _no_extra_checks(_body: JsonObject) -> None:
     return None
 
 
+def _hidden_reasoning(message: JsonObject, _answer: Answer) -> JsonObject:
+    return message
+
+
 @attrs.frozen(slots=True, kw_only=True)
 class Flavour:
     """What sets one OpenAI-compatible service apart; the defaults are OpenAI's own."""
@@ -106,6 +111,19 @@ class Flavour:
     missing_key_message: str = _openai_words.MISSING_KEY
     wrong_key_message: Callable[[str], str] = _openai_words.wrong_key
     missing_model_message: Callable[[str], str] = _openai_words.missing_model
+    # What a message without text has as its content next to tool calls.
+    empty_content: str | None = None
+    call_id: Callable[[Incoming, AnsweredCall, int], str] = call_id
+    has_indexed_calls: bool = False
+    is_call_streamed_whole: bool = False
+    # A call that was named in the request ends with "stop" at OpenAI.
+    named_choice_finish: str = "tool_calls"
+    reasoning: Callable[[JsonObject, Answer], JsonObject] = _hidden_reasoning
+    reasoning_delta: Callable[[str], JsonObject] | None = None
+    reasoning_end: Callable[[Answer], JsonObject] | None = None
+    check_reasoning: Callable[[JsonObject], None] = _no_extra_checks
+    embedding_models: Mapping[str, int] = attrs.field(factory=dict)
+    has_responses: bool = False
     stream_comments: tuple[bytes, ...] = ()
     unary_padding: bytes = b""
     encode: Callable[[JsonValue], bytes] = encode_json

@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 import attrs
 
+from dipeo.testing.simulator.dialects._gemini_errands import find_errand
+from dipeo.testing.simulator.dialects._gemini_reply import ending, streamed_parts, whole_parts
 from dipeo.testing.simulator.dialects._gemini_request import match_generation, parse_generation
 from dipeo.testing.simulator.dialects._reading import bearer_token, is_wrong_key
 from dipeo.testing.simulator.exchange import (
     Answer,
     Document,
+    Errand,
     Incoming,
     ParsedCall,
     Problem,
@@ -21,7 +24,6 @@ from dipeo.testing.simulator.exchange import (
 )
 from dipeo.testing.simulator.json_value import JsonObject, JsonValue, encode_pretty_json
 
-_FINISH_REASONS = {"stop": "STOP", "stop_sequence": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 # status -> (status word, message)
 _USUAL = {
     400: ("INVALID_ARGUMENT", "Request contains an invalid argument."),
@@ -46,11 +48,6 @@ _NO_KEY = (
     "Please use API Key or other form of API consumer identity to call this API."
 )
 _WRONG_KEY = "API key not valid. Please pass a valid API key."
-_MODELS = (
-    ("gemini-3.5-flash", "Gemini 3.5 Flash"),
-    ("gemini-3-pro-preview", "Gemini 3 Pro Preview"),
-    ("gemini-2.5-flash", "Gemini 2.5 Flash"),
-)
 
 
 @attrs.frozen(slots=True, kw_only=True)
@@ -111,11 +108,10 @@ class GeminiDialect:
         if is_wrong_key(credential):
             raise RefusalError(Problem(status=400, message=_WRONG_KEY, details=_wrong_key_details()))
 
-    def listing(self, incoming: Incoming) -> Document | None:
-        """The list of models."""
-        if incoming.path not in ("/v1beta/models", "/v1/models"):
-            return None
-        return _document({"models": [_model(name, title) for name, title in _MODELS]})
+    def errand(self, incoming: Incoming) -> Errand | None:
+        """Models, token counts and embeddings."""
+        answer = find_errand(incoming)
+        return None if answer is None else lambda: _document(answer())
 
     def is_completion(self, incoming: Incoming) -> bool:
         """POST to a model's generateContent or streamGenerateContent."""
@@ -127,25 +123,25 @@ class GeminiDialect:
 
     def render(self, call: ParsedCall, answer: Answer) -> Document:
         """One response."""
-        return _document(_response(call, answer, answer.text, answer.output_tokens, is_last=True))
+        parts = whole_parts(call, answer)
+        return _document(_response(call, answer, parts, answer.output_tokens, is_last=True))
 
     def render_stream(self, call: ParsedCall, answer: Answer) -> StreamFrames:
-        """A response for each piece; the last piece comes with the finish reason."""
+        """A response for each part; the last of them comes with the finish reason."""
+        parts = streamed_parts(call, answer)
+        least = answer.reasoning_tokens
         responses = [
-            _response(
-                call, answer, piece, min(index + 1 + answer.reasoning_tokens, answer.output_tokens), is_last=False
-            )
-            for index, piece in enumerate(answer.pieces)
+            _response(call, answer, [part], min(index + 1 + least, answer.output_tokens), is_last=False)
+            for index, part in enumerate(parts)
         ]
-        last_piece = answer.pieces[-1] if answer.pieces else ""
-        last = _response(call, answer, last_piece, answer.output_tokens, is_last=True)
+        last = _response(call, answer, parts[-1:], answer.output_tokens, is_last=True)
         framing = _SSE if call.incoming.query.get("alt") == "sse" else _ARRAY
         return StreamFrames(
             headers={"content-type": framing.content_type, **_service_headers()},
             opening=framing.opening,
             pieces=tuple(framing.frame(response, framing.separator) for response in responses),
             closing=(framing.frame(last, framing.ending),),
-            is_last_piece_in_closing=bool(answer.pieces),
+            is_last_piece_in_closing=bool(parts),
         )
 
     def render_problem(self, incoming: Incoming, problem: Problem) -> Document:
@@ -165,15 +161,15 @@ class GeminiDialect:
         return Problem(status=404)
 
 
-def _response(call: ParsedCall, answer: Answer, text: str, output_tokens: int, *, is_last: bool) -> JsonObject:
+def _response(
+    call: ParsedCall, answer: Answer, parts: list[JsonObject], output_tokens: int, *, is_last: bool
+) -> JsonObject:
     candidate: JsonObject = {}
-    if text or answer.finish != "content_filter":
-        # An answer without text has content without parts; a filtered one has no content at all.
-        parts: JsonObject = {"parts": [{"text": text}]} if text else {}
-        candidate["content"] = {**parts, "role": "model"}
-    if is_last:
-        candidate["finishReason"] = _FINISH_REASONS[answer.finish]
-    candidate["index"] = 0
+    if parts or answer.finish != "content_filter":
+        # An answer without parts has content all the same; a filtered one has no content at all.
+        filled: JsonObject = {"parts": [*parts]} if parts else {}
+        candidate["content"] = {**filled, "role": "model"}
+    candidate = {**candidate, **(ending(answer) if is_last else {"index": 0})}
     return {
         "candidates": [candidate],
         "usageMetadata": _usage(answer, output_tokens),
@@ -262,15 +258,3 @@ def _document(value: JsonObject) -> Document:
 
 def _service_headers() -> dict[str, str]:
     return {"server-timing": "gfet4t7; dur=42", "vary": "Origin, X-Origin, Referer"}
-
-
-def _model(name: str, title: str) -> JsonObject:
-    return {
-        "name": f"models/{name}",
-        "version": name,
-        "displayName": title,
-        "description": f"The simulated {title}",
-        "inputTokenLimit": 1_048_576,
-        "outputTokenLimit": 65_536,
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
-    }

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import attrs
 
-from dipeo.testing.simulator.dialects._reading import bearer_token, decode_object, is_missing_model, is_wrong_key
-from dipeo.testing.simulator.exchange import Answer, Document, Incoming, ParsedCall, Problem, StreamFrames, refuse
-from dipeo.testing.simulator.json_value import (
-    JsonObject,
-    JsonValue,
-    as_count,
-    as_list,
-    as_object,
-    as_text,
-    as_texts,
-    encode_json,
+from dipeo.testing.simulator.dialects._ollama_models import describe_model, list_models
+from dipeo.testing.simulator.dialects._ollama_request import parse_chat, read_body
+from dipeo.testing.simulator.dialects._reading import bearer_token, is_wrong_key
+from dipeo.testing.simulator.exchange import (
+    Answer,
+    Document,
+    Errand,
+    Incoming,
+    ParsedCall,
+    Problem,
+    StreamFrames,
+    refuse,
 )
-from dipeo.testing.simulator.request_log import SimulatedMessage
+from dipeo.testing.simulator.json_value import JsonObject, JsonValue, as_count, as_list, as_text, encode_json
+from dipeo.testing.simulator.vectors import embed_text
 
-_DONE_REASONS = {"stop": "stop", "stop_sequence": "stop", "length": "length", "content_filter": "stop"}
-_ROLES = ("system", "user", "assistant", "tool")
+_NOTHING: JsonObject = {"content": ""}
+_DONE_REASONS = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "content_filter": "stop",
+    "tool_calls": "stop",
+}
 _USUAL = {
     400: "invalid request",
     401: "unauthorized",
@@ -30,7 +39,7 @@ _USUAL = {
     499: "request canceled",
     503: "server busy, please try again.  maximum pending requests exceeded",
 }
-_MODELS = (("llama3.2:latest", "llama", "3.2B"), ("gemma3:1b", "gemma3", "999.89M"), ("qwen3:8b", "qwen3", "8.2B"))
+_DIMENSIONS = 768
 _NANOSECONDS_PER_TOKEN = 14_000_000
 
 
@@ -50,61 +59,42 @@ class OllamaDialect:
         if credential is not None and is_wrong_key(credential):
             raise refuse(401, "unauthorized")
 
-    def listing(self, incoming: Incoming) -> Document | None:
-        """The local models, the version, and the greeting at the root."""
-        if incoming.path in ("", "/"):
-            return Document(headers={"content-type": "text/plain; charset=utf-8"}, body=b"Ollama is running")
-        if incoming.path == "/api/version":
-            return _document({"version": "0.13.1"})
-        if incoming.path == "/api/tags":
-            return _document({"models": [_model(*model) for model in _MODELS]})
-        return None
+    def errand(self, incoming: Incoming) -> Errand | None:
+        """Models, version and greeting; embeddings and what a model can do."""
+        if incoming.method in ("GET", "HEAD"):
+            return _GETS.get(incoming.path)
+        answer = _POSTS.get(incoming.path) if incoming.method == "POST" else None
+        return None if answer is None else lambda: _document(answer(read_body(incoming)))
 
     def is_completion(self, incoming: Incoming) -> bool:
         """POST to chat."""
         return incoming.method == "POST" and incoming.path == "/api/chat"
 
     def parse(self, incoming: Incoming) -> ParsedCall:
-        """Read and check the body; a call without messages loads the model, it is not an error."""
-        if not incoming.body:
-            raise refuse(400, "missing request body")
-        body = decode_object(incoming.body)
-        if body is None:
-            raise refuse(400, "invalid character in request body")
-        model = as_text(body.get("model"))
-        if not model:
-            raise refuse(400, "model is required")
-        if is_missing_model(model):
-            raise refuse(404, f"model '{model}' not found")
-        options = as_object(body.get("options"))
-        limit = as_count(options.get("num_predict"))
-        return ParsedCall(
-            incoming=incoming,
-            model=model,
-            is_stream=body.get("stream") is not False,
-            messages=_parse_messages(body.get("messages")),
-            body=body,
-            # Negative limits mean: no limit, or as far as the context reaches.
-            max_output_tokens=limit if limit is not None and limit >= 0 else None,
-            stop_sequences=as_texts(options.get("stop")),
-        )
+        """Read and check the body."""
+        return parse_chat(incoming)
 
     def render(self, call: ParsedCall, answer: Answer) -> Document:
         """One document with everything."""
         if not call.messages:
-            return _document({**_line(call, answer, 0, ""), "done_reason": "load", "done": True})
-        return _document({**_line(call, answer, 0, answer.text), **_ending(answer)})
+            return _document({**_line(call, answer, 0, _NOTHING), "done_reason": "load", "done": True})
+        said: JsonObject = {"content": answer.text + _broken_calls(answer)}
+        if answer.reasoning:
+            said["thinking"] = answer.reasoning
+        calls = _tool_calls(call, answer)
+        if calls:
+            said["tool_calls"] = calls
+        return _document({**_line(call, answer, 0, said), **_ending(answer)})
 
     def render_stream(self, call: ParsedCall, answer: Answer) -> StreamFrames:
         """A line for each piece of text, then one with the counts."""
         headers = {"content-type": "application/x-ndjson"}
         if not call.messages:
-            loaded: JsonObject = {**_line(call, answer, 0, ""), "done_reason": "load", "done": True}
+            loaded: JsonObject = {**_line(call, answer, 0, _NOTHING), "done_reason": "load", "done": True}
             return StreamFrames(headers=headers, opening=(), pieces=(), closing=(encode_json(loaded) + b"\n",))
-        lines: list[JsonObject] = [
-            {**_line(call, answer, index, piece), "done": False} for index, piece in enumerate(answer.pieces)
-        ]
-        last: JsonObject = {**_line(call, answer, len(lines), ""), **_ending(answer)}
+        said = list(_streamed(call, answer))
+        lines: list[JsonObject] = [{**_line(call, answer, index, one), "done": False} for index, one in enumerate(said)]
+        last: JsonObject = {**_line(call, answer, len(lines), _NOTHING), **_ending(answer)}
         return StreamFrames(
             headers=headers,
             opening=(),
@@ -125,24 +115,37 @@ class OllamaDialect:
         return Problem(status=404, message="404 page not found")
 
 
-def _parse_messages(messages: JsonValue) -> tuple[SimulatedMessage, ...]:
-    parsed = []
-    for message in map(as_object, as_list(messages)):
-        role = as_text(message.get("role"))
-        if role not in _ROLES:
-            raise refuse(400, f"invalid role: {role}, must be one of [{', '.join(_ROLES)}]")
-        content = message.get("content")
-        if content is not None and not isinstance(content, str):
-            raise refuse(400, "json: cannot unmarshal into Go struct field ChatRequest.messages of type string")
-        name = as_text(message.get("name")) or as_text(message.get("tool_name")) or None
-        parsed.append(SimulatedMessage(role=role, name=name, text=content or ""))
-    return tuple(parsed)
+def _streamed(call: ParsedCall, answer: Answer) -> Iterator[JsonObject]:
+    for piece in answer.reasoning_pieces:
+        yield {"content": "", "thinking": piece}
+    for piece in answer.pieces:
+        yield {"content": piece}
+    if broken := _broken_calls(answer):
+        yield {"content": broken}
+    for one in _tool_calls(call, answer):
+        yield {"content": "", "tool_calls": [one]}
 
 
-def _line(call: ParsedCall, answer: Answer, index: int, text: str) -> JsonObject:
+def _tool_calls(call: ParsedCall, answer: Answer) -> list[JsonValue]:
+    calls: list[JsonValue] = []
+    for index, one in enumerate(answer.tool_calls):
+        if one.arguments is not None:
+            id_ = one.id or f"call_{call.incoming.token(f'call {index}', 8).lower()}"
+            calls.append({"id": id_, "function": {"index": index, "name": one.name, "arguments": one.arguments}})
+    return calls
+
+
+def _broken_calls(answer: Answer) -> str:
+    # What Ollama cannot read as a call stays text.
+    return "".join(
+        f'{{"name": "{one.name}", "arguments": {one.text}' for one in answer.tool_calls if one.arguments is None
+    )
+
+
+def _line(call: ParsedCall, answer: Answer, index: int, said: JsonObject) -> JsonObject:
     created = datetime.fromtimestamp(call.incoming.created_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     stamp = f"{created}.{index % 1_000_000:06d}Z"
-    return {"model": answer.model, "created_at": stamp, "message": {"role": "assistant", "content": text}}
+    return {"model": answer.model, "created_at": stamp, "message": {"role": "assistant", **said}}
 
 
 def _ending(answer: Answer) -> JsonObject:
@@ -172,19 +175,34 @@ def _document(value: JsonObject) -> Document:
     return Document(headers={"content-type": "application/json; charset=utf-8"}, body=encode_json(value))
 
 
-def _model(name: str, family: str, size: str) -> JsonObject:
+def _embed(body: JsonObject) -> JsonObject:
+    given = body.get("input")
+    texts = [given] if isinstance(given, str) else [as_text(entry) for entry in as_list(given)]
+    wanted = as_count(body.get("dimensions")) or _DIMENSIONS
+    embeddings: list[JsonValue] = [[*embed_text(text, wanted)] for text in texts if text]
+    tokens = sum(len(text.split()) + 2 for text in texts)
     return {
-        "name": name,
-        "model": name,
-        "modified_at": "2026-11-01T09:00:00.000000Z",
-        "size": 2_019_393_189,
-        "digest": "a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72",
-        "details": {
-            "parent_model": "",
-            "format": "gguf",
-            "family": family,
-            "families": [family],
-            "parameter_size": size,
-            "quantization_level": "Q4_K_M",
-        },
+        "model": body["model"],
+        "embeddings": embeddings,
+        "total_duration": tokens * 1_000_000 + 1,
+        "load_duration": 1_000_000,
+        "prompt_eval_count": tokens,
     }
+
+
+def _embed_prompt(body: JsonObject) -> JsonObject:
+    return {"embedding": [*embed_text(as_text(body.get("prompt")), _DIMENSIONS)]}
+
+
+_GETS: dict[str, Errand] = {
+    "": lambda: Document(headers={"content-type": "text/plain; charset=utf-8"}, body=b"Ollama is running"),
+    "/": lambda: Document(headers={"content-type": "text/plain; charset=utf-8"}, body=b"Ollama is running"),
+    "/api/version": lambda: _document({"version": "0.13.1"}),
+    "/api/tags": lambda: _document(list_models()),
+    "/api/ps": lambda: _document({"models": []}),
+}
+_POSTS: dict[str, Callable[[JsonObject], JsonObject]] = {
+    "/api/embed": _embed,
+    "/api/embeddings": _embed_prompt,
+    "/api/show": lambda body: describe_model(as_text(body["model"])),
+}

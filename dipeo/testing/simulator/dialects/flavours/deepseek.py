@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dipeo.testing.simulator.dialects.flavour import Flavour
+from dipeo.testing.simulator.dialects.flavours._reasoning import (
+    check_reasoning_content,
+    reasoning_content,
+    reasoning_content_delta,
+)
 from dipeo.testing.simulator.dialects.flavours.plain import (
     no_headers,
     plain_choice,
@@ -53,6 +58,11 @@ DEEPSEEK = Flavour(
     finish_chunks=usage_on_last_choice,
     request_headers=lambda incoming: {"x-ds-trace-id": incoming.hex_token("request", 32)},
     limit_headers=no_headers,
+    empty_content="",
+    call_id=lambda incoming, call, index: call.id or f"call_{index:02}_{incoming.token(f'call {index}', 20)}",
+    reasoning=reasoning_content,
+    reasoning_delta=reasoning_content_delta,
+    check_reasoning=check_reasoning_content,
     missing_key_message="Authentication Fails (auth header format should be Bearer sk-...)",
     wrong_key_message=lambda credential: f"Authentication Fails, Your api key: ****{credential[-4:]} is invalid",
 )

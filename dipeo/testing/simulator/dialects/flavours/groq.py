@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dipeo.testing.simulator.dialects._openai_words import usual_words
 from dipeo.testing.simulator.dialects.flavour import Flavour
+from dipeo.testing.simulator.dialects.flavours._reasoning import plain_reasoning, plain_reasoning_delta
 from dipeo.testing.simulator.dialects.flavours.plain import plain_choice, plain_message, uuid_id
 from dipeo.testing.simulator.exchange import Answer, Incoming, ParsedCall, Problem
 from dipeo.testing.simulator.json_value import JsonObject
@@ -80,6 +81,10 @@ GROQ = Flavour(
     finish_chunks=_groq_finish,
     request_headers=lambda incoming: {"x-request-id": _groq_id(incoming)},
     limit_headers=_groq_limits,
+    is_call_streamed_whole=True,
+    reasoning=plain_reasoning,
+    reasoning_delta=plain_reasoning_delta,
+    has_responses=True,
     error=_groq_error,
     missing_key_message="Invalid API Key",
     wrong_key_message=lambda _credential: "Invalid API Key",

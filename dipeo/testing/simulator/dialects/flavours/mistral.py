@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dipeo.testing.simulator.dialects._openai_words import usual_words
 from dipeo.testing.simulator.dialects.flavour import Flavour
+from dipeo.testing.simulator.dialects.flavours._mistral_turns import check_mistral_turns
+from dipeo.testing.simulator.dialects.flavours._reasoning import thinking_chunk_delta, thinking_chunks
 from dipeo.testing.simulator.dialects.flavours.plain import (
     choice_without_logprobs,
     delta_without_logprobs,
@@ -93,6 +95,14 @@ MISTRAL = Flavour(
         "x-ratelimit-remaining-req-minute": "86",
         "x-ratelimit-tokens-query-cost": "171",
     },
+    empty_content="",
+    call_id=lambda incoming, call, index: call.id or incoming.token(f"call {index}", 9),
+    has_indexed_calls=True,
+    is_call_streamed_whole=True,
+    reasoning=thinking_chunks,
+    reasoning_delta=thinking_chunk_delta,
+    check_reasoning=check_mistral_turns,
+    embedding_models={"mistral-embed": 1024},
     error=_mistral_error,
     missing_key_message="Unauthorized",
     wrong_key_message=lambda _credential: "Invalid API Key",

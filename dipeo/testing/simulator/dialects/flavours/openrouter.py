@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dipeo.testing.simulator.dialects._openai_words import usual_words
 from dipeo.testing.simulator.dialects.flavour import Flavour
+from dipeo.testing.simulator.dialects.flavours._reasoning import (
+    check_reasoning_details,
+    reasoning_details,
+    reasoning_details_delta,
+    reasoning_details_end,
+)
 from dipeo.testing.simulator.dialects.flavours.plain import no_headers, plain_usage
 from dipeo.testing.simulator.exchange import Answer, Incoming, ParsedCall, Problem
 from dipeo.testing.simulator.json_value import JsonObject
 
-_NATIVE_FINISH = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+_NATIVE_FINISH = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
 _PROVIDER = "Simulated Provider"
 _INPUT_USD_PER_TOKEN = 0.000001
 _OUTPUT_USD_PER_TOKEN = 0.000005
@@ -102,6 +108,13 @@ OPENROUTER = Flavour(
     finish_chunks=_finish_chunks,
     request_headers=lambda incoming: {"x-generation-id": f"gen-{incoming.created_s}-{incoming.token('reply', 20)}"},
     limit_headers=no_headers,
+    call_id=lambda incoming, call, index: call.id or f"toolu_bdrk_01{incoming.token(f'call {index}', 22)}",
+    reasoning=reasoning_details,
+    reasoning_delta=reasoning_details_delta,
+    reasoning_end=reasoning_details_end,
+    check_reasoning=check_reasoning_details,
+    embedding_models={"openai/text-embedding-3-small": 1536},
+    has_responses=True,
     error=_error,
     missing_key_message="No auth credentials found",
     wrong_key_message=lambda _credential: "User not found.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dipeo.testing.simulator.dialects._openai_words import mask_ends, usual_words
 from dipeo.testing.simulator.dialects.flavour import Flavour
+from dipeo.testing.simulator.dialects.flavours._reasoning import reasoning_content, reasoning_content_delta
 from dipeo.testing.simulator.dialects.flavours.plain import no_headers, plain_usage, uuid_id
 from dipeo.testing.simulator.exchange import Answer, Incoming, ParsedCall, Problem
 from dipeo.testing.simulator.json_value import JsonObject, as_count
@@ -80,6 +81,12 @@ XAI = Flavour(
     finish_chunks=_xai_finish,
     request_headers=lambda incoming: {"x-request-id": uuid_id(incoming)},
     limit_headers=no_headers,
+    empty_content="",
+    call_id=lambda incoming, call, index: call.id or f"call_{incoming.hex_token(f'call {index}', 8)}",
+    is_call_streamed_whole=True,
+    reasoning=reasoning_content,
+    reasoning_delta=reasoning_content_delta,
+    has_responses=True,
     error=_xai_error,
     missing_key_message="No API key provided. You can obtain an API key from https://console.x.ai.",
     wrong_key_message=lambda credential: (

@@ -1,0 +1,391 @@
+"""Makes shapes of Python types."""
+
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence, Sequence, Set
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, cast, get_args, get_origin
+from uuid import UUID
+
+from attrs import evolve, frozen
+
+from dipeo.application.shapes.classes import class_fields, is_model_class, is_object_class, made, model_built
+from dipeo.application.shapes.definitions import Definitions
+from dipeo.application.shapes.json_schema import are_equal, check_schema, check_value, is_array, is_number
+from dipeo.application.shapes.shape import (
+    Build,
+    Member,
+    MismatchError,
+    Problem,
+    Shape,
+    arguments_of,
+    kind_of,
+    object_schema,
+)
+from dipeo.domain.checks import check_json_object
+from dipeo.domain.errors import ValidationError
+from dipeo.domain.json_value import JsonObject, JsonValue
+
+T = TypeVar("T")
+
+_MAX_DEPTH: Final = 40
+_WRAPPED: Final = "value"
+_SEQUENCES: Final[Mapping[object, Callable[[list[object]], object]]] = {
+    list: list, Sequence: list, MutableSequence: list, Iterable: list, Collection: list,
+    set: set, Set: set, frozenset: frozenset,
+}  # fmt: skip
+_SETS: Final = (set, Set, frozenset)
+_MAPPINGS: Final = (dict, Mapping, MutableMapping)
+_BOUNDS: Final = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum",
+                  "multiple_of": "multipleOf", "pattern": "pattern"}  # fmt: skip
+_PARSED: Final[Mapping[type, tuple[JsonObject, Callable[[str], object]]]] = {
+    datetime: ({"type": "string", "format": "date-time"}, datetime.fromisoformat),
+    date: ({"type": "string", "format": "date"}, date.fromisoformat),
+    time: ({"type": "string", "format": "time"}, time.fromisoformat),
+    UUID: ({"type": "string", "format": "uuid"}, UUID),
+    Decimal: ({"type": "string", "description": "A decimal number."}, Decimal),
+}
+
+
+@frozen
+class Described:
+    """A schema and how its value is made; the schema may refer to definitions."""
+
+    schema: JsonObject
+    build: Build
+
+
+def shape_of(kind: type[T]) -> Shape[T]:
+    """The shape of a type: its JSON schema is always that of an object.
+
+    Takes pydantic models, attrs classes, dataclasses, `TypedDict`s, and what they are made of: `str int float bool
+    None`, lists, tuples, sets, dictionaries, `Literal`, enums, unions, dates and times, `UUID`, `Decimal`, `Annotated`.
+    What is no object becomes the only member of one. Raises `ValidationError` naming what cannot be described.
+    """
+    describer = Describer()
+    described = describer.describe(kind, where="answer")
+    schema = describer.definitions.complete(described.schema)
+    build = described.build
+    if schema.get("type") != "object":
+        member = Member(json_name=_WRAPPED, argument=_WRAPPED, schema=described.schema, build=build, is_required=True)
+        schema = describer.definitions.complete(object_schema({_WRAPPED: member}))
+        return Shape(schema, lambda value: cast(T, arguments_of({_WRAPPED: member}, value)[_WRAPPED]), _WRAPPED)
+    return Shape(schema, cast(Callable[[JsonValue], T], build))
+
+
+def shape_of_schema(schema: JsonObject) -> Shape[JsonValue]:
+    """The shape that a JSON schema of an object says; values stay JSON.
+
+    Raises `ValidationError` for a schema that is not of an object, or that cannot be checked in full.
+    """
+    checked = check_json_object("shape", schema)
+    if checked.get("type") != "object":
+        raise ValidationError("The schema of an answer must be of type 'object'.", field="shape")
+    check_schema(checked, field="shape")
+
+    def build(value: JsonValue) -> JsonValue:
+        check_value(checked, value)
+        return value
+
+    return Shape(checked, build)
+
+
+class Describer:
+    """Describes types one after the other; classes that they share are defined once, in `definitions`."""
+
+    def __init__(self) -> None:
+        self.definitions = Definitions()
+        self._known: dict[type, Described] = {}
+        self._depth = 0
+
+    def describe(self, kind: object, *, where: str) -> Described:
+        """The type's schema and builder. Raises `ValidationError`, whose `field` is `where`."""
+        self._depth += 1
+        try:
+            if self._depth > _MAX_DEPTH:
+                raise _undescribed(kind, where, "it is nested too deep")
+            return self._plain(kind) or self._composed(kind, where) or self._class(kind, where)
+        finally:
+            self._depth -= 1
+
+    def _plain(self, kind: object) -> Described | None:
+        if kind is None or kind is types.NoneType:
+            return Described({"type": "null"}, _checked("null", lambda value: value is None))
+        if kind is Any or kind is object:
+            return Described({}, lambda value: value)
+        if kind is bool:
+            return Described({"type": "boolean"}, _checked("a boolean", lambda value: isinstance(value, bool)))
+        if kind is int:
+            return Described({"type": "integer"}, _whole)
+        if kind is float:
+            return Described({"type": "number"}, _real)
+        if kind is str:
+            return Described({"type": "string"}, _checked("a string", lambda value: isinstance(value, str)))
+        if isinstance(kind, type) and kind in _PARSED:
+            schema, parse = _PARSED[kind]
+            return Described(schema, _parsed(kind.__name__, parse))
+        return None
+
+    def _composed(self, kind: object, where: str) -> Described | None:
+        origin, arguments = get_origin(kind), get_args(kind)
+        if origin is Annotated:
+            return self._annotated(arguments[0], arguments[1:], where)
+        if origin is Literal:
+            return _one_of({value: value for value in arguments}, arguments, kind, where)
+        if origin is Union or origin is types.UnionType:
+            return self._union(arguments, where)
+        if isinstance(kind, NewType):
+            return self.describe(kind.__supertype__, where=where)
+        # `type X = ...` of newer Pythons
+        if hasattr(kind, "__value__") and not isinstance(kind, type):
+            return self.describe(kind.__value__, where=where)
+        base = kind if origin is None else origin
+        if base is tuple:
+            return self._tuple(arguments, where)
+        if base in _SEQUENCES:
+            return self._sequence(base, arguments, where)
+        if base in _MAPPINGS:
+            return self._mapping(kind, arguments, where)
+        return None
+
+    def _annotated(self, kind: object, metadata: Sequence[object], where: str) -> Described:
+        inner = self.describe(kind, where=where)
+        schema = dict(inner.schema)
+        bounds: dict[str, JsonValue] = {}
+        for note in _flat(metadata):
+            description = note if isinstance(note, str) else getattr(note, "description", None)
+            if isinstance(description, str):
+                schema["description"] = description
+            bounds.update(_bounds(note, is_array=schema.get("type") == "array"))
+        if not bounds:
+            return evolve(inner, schema=schema)
+
+        def build(value: JsonValue) -> object:
+            made = inner.build(value)
+            check_value(bounds, value)
+            return made
+
+        return Described({**schema, **bounds}, build)
+
+    def _union(self, kinds: Sequence[object], where: str) -> Described:
+        described = [self.describe(kind, where=where) for kind in kinds]
+
+        def build(value: JsonValue) -> object:
+            mismatches: list[MismatchError] = []
+            for each in described:
+                try:
+                    return each.build(value)
+                except MismatchError as mismatch:
+                    mismatches.append(mismatch)
+            inner = [each for each in mismatches if all(problem.where for problem in each.problems)]
+            if inner:
+                raise min(inner, key=lambda each: len(each.problems))
+            raise MismatchError(Problem(" or ".join(dict.fromkeys(each.problems[0].message for each in mismatches))))
+
+        return Described({"anyOf": [each.schema for each in described]}, build)
+
+    def _sequence(self, base: object, arguments: Sequence[object], where: str) -> Described:
+        item = self.describe(arguments[0] if arguments else Any, where=where)
+        schema: dict[str, JsonValue] = {"type": "array", "items": item.schema}
+        if base in _SETS:
+            schema["uniqueItems"] = True
+        collect = _SEQUENCES[base]
+
+        def build(value: JsonValue) -> object:
+            made = _items(value, [item.build] * len(value) if is_array(value) else [])  # type: ignore[arg-type]
+            try:
+                collected = collect(made)
+            except TypeError:
+                raise MismatchError(Problem("holds items that cannot be in a set")) from None
+            if base in _SETS and len(made) != len(cast(Collection[object], collected)):
+                raise MismatchError(Problem("must not hold an item twice"))
+            return collected
+
+        return Described(schema, build)
+
+    def _tuple(self, arguments: Sequence[object], where: str) -> Described:
+        if not arguments or (len(arguments) == 2 and arguments[1] is Ellipsis):
+            inner = self._sequence(list, arguments[:1], where)
+            return evolve(inner, build=lambda value: tuple(cast(list[object], inner.build(value))))
+        items = [self.describe(kind, where=where) for kind in arguments if kind != ()]
+        count = len(items)
+        schema: JsonObject = {
+            "type": "array",
+            "prefixItems": [item.schema for item in items],
+            "items": False,
+            "minItems": count,
+            "maxItems": count,
+        }
+
+        def build(value: JsonValue) -> object:
+            if is_array(value) and len(cast(Sequence[JsonValue], value)) != count:
+                raise MismatchError(Problem(f"must have {count} items"))
+            return tuple(_items(value, [item.build for item in items]))
+
+        return Described(schema, build)
+
+    def _mapping(self, kind: object, arguments: Sequence[object], where: str) -> Described:
+        if arguments and arguments[0] is not str:
+            raise _undescribed(kind, where, "the keys of a JSON object are text")
+        item = self.describe(arguments[1] if arguments else Any, where=where)
+
+        def build(value: JsonValue) -> object:
+            if not isinstance(value, Mapping):
+                raise MismatchError(Problem(f"must be an object, not {kind_of(value)}"))
+            return dict(zip(value, _entries(value, item.build), strict=True))
+
+        return Described({"type": "object", "additionalProperties": item.schema or True}, build)
+
+    def _class(self, kind: object, where: str) -> Described:
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            members = {member.value: member for member in kind}
+            return _one_of(members, list(members), kind, where)
+        if isinstance(kind, type) and kind in self._known:
+            return self._known[kind]
+        if is_model_class(kind):
+            schema = self.definitions.adopt(kind.model_json_schema(), name=kind.__name__)
+            return Described(schema, lambda value: model_built(kind, value))
+        if isinstance(kind, type) and is_object_class(kind):
+            return self._object_class(kind, where)
+        raise _undescribed(kind, where)
+
+    def _object_class(self, kind: type, where: str) -> Described:
+        name = self.definitions.reserve(kind.__name__)
+        members: dict[str, Member] = {}
+        # Known before its members are: a class may hold others of its own kind.
+        self._known[kind] = Described({"$ref": f"#/$defs/{name}"}, lambda value: made(kind, members, value))
+        description, fields = class_fields(kind, where=where)
+        for each in fields:
+            inner = self.describe(each.kind, where=f"{where}.{each.name}")
+            members[each.name] = Member(
+                json_name=each.name,
+                argument=each.name,
+                schema=with_notes(inner.schema, each.description, each.default),
+                build=inner.build,
+                is_required=each.is_required,
+            )
+        self.definitions.define(name, object_schema(members, description=description))
+        return self._known[kind]
+
+
+def with_notes(schema: JsonObject, description: str, default: object) -> JsonObject:
+    """The schema with a description and a default, where there are any that JSON can say."""
+    noted = dict(schema)
+    if description and "description" not in noted:
+        noted["description"] = description
+    if isinstance(default, bool | int | float | str) and not isinstance(default, Enum):
+        noted["default"] = default
+    return noted
+
+
+def _undescribed(kind: object, where: str, why: str = "") -> ValidationError:
+    shown = kind.__name__ if isinstance(kind, type) else str(kind)
+    return ValidationError(
+        f"{where!r} is of type {shown}, which no JSON schema describes{f': {why}' if why else ''}.",
+        field=where,
+        suggestion="Use str, int, float, bool, lists, dict[str, ...], Literal, an enum, a TypedDict, a dataclass, an "
+        "attrs class or a pydantic model, or give the JSON schema yourself.",
+    )
+
+
+def _one_of(members: Mapping[Any, object], values: Sequence[Any], kind: object, where: str) -> Described:
+    plain = [value.value if isinstance(value, Enum) else value for value in values]
+    if not plain or not all(value is None or isinstance(value, bool | int | float | str) for value in plain):
+        raise _undescribed(kind, where, "its values are no JSON")
+
+    def build(value: JsonValue) -> object:
+        for given, one in zip(plain, values, strict=True):
+            if are_equal(given, value):
+                return members[one]
+        raise MismatchError(Problem(f"must be one of {', '.join(map(repr, plain))}"))
+
+    schema: dict[str, JsonValue] = {"enum": plain}
+    kinds = {type(value) for value in plain}
+    names = {str: "string", int: "integer", bool: "boolean"}
+    if len(kinds) == 1 and (only := kinds.pop()) in names:
+        schema = {"type": names[only], "enum": plain}
+    return Described(schema, build)
+
+
+def _checked(wanted: str, test: Callable[[JsonValue], bool]) -> Build:
+    def build(value: JsonValue) -> object:
+        if not test(value):
+            raise MismatchError(Problem(f"must be {wanted}, not {kind_of(value)}"))
+        return value
+
+    return build
+
+
+def _whole(value: JsonValue) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise MismatchError(Problem(f"must be an integer, not {kind_of(value)}"))
+
+
+def _real(value: JsonValue) -> float:
+    if not is_number(value):
+        raise MismatchError(Problem(f"must be a number, not {kind_of(value)}"))
+    try:
+        return float(cast(float, value))
+    except OverflowError:
+        raise MismatchError(Problem("is too large a number")) from None
+
+
+def _parsed(name: str, parse: Callable[[str], object]) -> Build:
+    def build(value: JsonValue) -> object:
+        if not isinstance(value, str):
+            raise MismatchError(Problem(f"must be a string, not {kind_of(value)}"))
+        try:
+            return parse(value)
+        except (ValueError, InvalidOperation):
+            raise MismatchError(Problem(f"is no {name}")) from None
+
+    return build
+
+
+def _items(value: JsonValue, builds: Sequence[Build]) -> list[object]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise MismatchError(Problem(f"must be an array, not {kind_of(value)}"))
+    return _all_built(enumerate(value), builds)
+
+
+def _entries(value: Mapping[str, JsonValue], build: Build) -> list[object]:
+    return _all_built(value.items(), [build] * len(value))
+
+
+def _all_built(pairs: Iterable[tuple[str | int, JsonValue]], builds: Sequence[Build]) -> list[object]:
+    built: list[object] = []
+    problems: list[Problem] = []
+    for (step, each), build in zip(pairs, builds, strict=True):
+        try:
+            built.append(build(each))
+        except MismatchError as mismatch:
+            problems += mismatch.below(step).problems
+    if problems:
+        raise MismatchError(*problems)
+    return built
+
+
+def _flat(metadata: Iterable[object]) -> typing.Iterator[object]:
+    """The notes of an `Annotated`, also those that pydantic's `Field` holds."""
+    for note in metadata:
+        yield note
+        held = getattr(note, "metadata", None)
+        if isinstance(held, list | tuple):
+            yield from held
+
+
+def _bounds(note: object, *, is_array: bool) -> Mapping[str, JsonValue]:
+    """The limits in a note, as `annotated-types` and pydantic write them."""
+    unit = "Items" if is_array else "Length"
+    names = {**_BOUNDS, "min_length": f"min{unit}", "max_length": f"max{unit}"}
+    found: dict[str, JsonValue] = {}
+    for attribute, keyword in names.items() if not isinstance(note, str) else ():
+        bound = getattr(note, attribute, None)
+        if isinstance(bound, int | float | str) and not isinstance(bound, bool):
+            found[keyword] = bound
+    return found

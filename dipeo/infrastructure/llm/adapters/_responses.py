@@ -1,0 +1,131 @@
+"""OpenAI's responses as a second dialect of a service that speaks chat completions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dipeo.domain.completion import Completion, CompletionRequest
+from dipeo.domain.errors import DipeoError, InvalidRequestError
+from dipeo.domain.json_value import JsonObject, JsonValue
+from dipeo.domain.model import ModelCapabilities
+from dipeo.domain.stream import CompletionEvent, CompletionStream
+from dipeo.domain.tools import NO_TOOLS
+from dipeo.infrastructure.llm.adapters._responses_dialect import (
+    RESPONSES_DIALECTS,
+    ResponsesDialect,
+    is_asked_by_responses,
+)
+from dipeo.infrastructure.llm.adapters._responses_reply import decode_response
+from dipeo.infrastructure.llm.adapters._responses_request import encode_request
+from dipeo.infrastructure.llm.adapters._responses_stream import ResponsesStreamDecoder, failure_in
+from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
+from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter, WireOpener
+from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
+from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, error_from
+from dipeo.infrastructure.llm.drivers.wire import WireReply, WireStream
+
+# Codes of failed responses and refused requests that chat completions do not have.
+ERROR_CODES: Final[CodeTable] = dict.fromkeys(
+    (
+        "previous_response_not_found",
+        "invalid_prompt",
+        "data_residency_mismatch",
+        "bio_policy",
+        "misalignment_policy_violation",
+        "invalid_image",
+        "invalid_image_format",
+        "invalid_base64_image",
+        "invalid_image_url",
+        "invalid_image_mode",
+        "image_too_large",
+        "image_too_small",
+        "image_parse_error",
+        "image_content_policy_violation",
+        "image_file_too_large",
+        "unsupported_image_media_type",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+    ),
+    InvalidRequestError,
+)
+
+
+class TwoDialectAdapter(BaseLLMAdapter):
+    """Speaks chat completions itself, and responses through a second adapter on the same wire.
+
+    Responses are spoken where they are preferred, where the model has no other interface, where a request goes on from
+    an earlier answer, and where it asks for a tool of the provider's that chat completions do not have.
+    """
+
+    def __init__(self, endpoint: Endpoint, open_wire: WireOpener, *, prefers_responses: bool = False) -> None:
+        super().__init__(endpoint, open_wire)
+        self._prefers_responses = prefers_responses
+        self._dialect = RESPONSES_DIALECTS.get(endpoint.service)
+        self._second: ResponsesAdapter | None = None
+
+    async def complete(self, request: CompletionRequest) -> Completion:
+        if (second := self._second_for(request)) is not None:
+            return await second.complete(request)
+        return await super().complete(request)
+
+    def stream(self, request: CompletionRequest) -> CompletionStream:
+        if (second := self._second_for(request)) is not None:
+            return second.stream(request)
+        return super().stream(request)
+
+    def _second_for(self, request: CompletionRequest) -> "ResponsesAdapter | None":
+        dialect = self._dialect
+        if dialect is None:
+            return None
+        if (
+            request.previous_response_id is None
+            and not is_asked_by_responses(dialect, request.model, is_preferred=self._prefers_responses)
+            and not self._asks_for_more(request, dialect)
+        ):
+            return None
+        if self._second is None:
+            self._second = ResponsesAdapter(self._endpoint, self, dialect)
+        return self._second
+
+    def _asks_for_more(self, request: CompletionRequest, dialect: ResponsesDialect) -> bool:
+        """Whether a tool of the provider's is asked for that only responses have."""
+        if request.tooling is NO_TOOLS:
+            return False
+        wanted = set(request.tooling.provider_tools)
+        more = wanted - self.capabilities(request.model).provider_tools
+        return bool(more) and more <= dialect.provider_tools and not dialect.has_chat_alone.match(request.model)
+
+
+class ResponsesAdapter(BaseLLMAdapter):
+    """Speaks OpenAI's responses over the wire of another adapter, whose models and errors are the same."""
+
+    def __init__(self, endpoint: Endpoint, first: BaseLLMAdapter, dialect: ResponsesDialect) -> None:
+        super().__init__(endpoint, lambda _endpoint, _credentials: first.wire)
+        self._first = first
+        self._dialect = dialect
+        self._codes = {**ERROR_CODES, **first.error_codes}
+
+    def encode(self, request: CompletionRequest, *, is_stream: bool) -> EncodedRequest:
+        return encode_request(request, self._dialect, self.capabilities(request.model), is_stream=is_stream)
+
+    def decode(self, body: JsonObject) -> Answer:
+        return decode_response(body, vendor=self._dialect.vendor)
+
+    def stream_decoder(self) -> StreamDecoder:
+        return ResponsesStreamDecoder(vendor=self._dialect.vendor)
+
+    def credentials(self) -> Mapping[str, str]:
+        return self._first.credentials()
+
+    def capabilities(self, model: str) -> ModelCapabilities:
+        return self._dialect.capabilities(model, self._first.capabilities(model))
+
+    def _decode_event(
+        self, event: JsonValue, decoder: StreamDecoder, upstream: WireStream
+    ) -> Sequence[CompletionEvent]:
+        if isinstance(event, dict) and (failure := failure_in(event)) is not None:
+            raise self._error(WireReply(status=upstream.status, headers=upstream.headers, json=failure))
+        return super()._decode_event(event, decoder, upstream)
+
+    def _error(self, reply: WireReply) -> DipeoError:
+        return error_from(reply, self._first.refusal_in(reply.json), self._codes, key=self._endpoint.key)

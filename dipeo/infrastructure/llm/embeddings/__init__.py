@@ -1,0 +1,1 @@
+"""Texts as vectors: what providers are sent for them, and the service around it."""
