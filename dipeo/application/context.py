@@ -1,5 +1,6 @@
 """What a person is sent of the conversation."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
@@ -77,7 +78,7 @@ class ContextPreparation:
 
         A summary that was made before is in front of them.
         """
-        return self._fitted(person, self._remembered(person)).messages
+        return self._fitted(person, self._remembered(person), self._window(person)).messages
 
     async def prepared(self, person: Person) -> Context:
         """The same, after summing up what has to be; raises what `check()` and the summarizer raise."""
@@ -85,7 +86,9 @@ class ContextPreparation:
         summary = None
         if isinstance(person.memory, Summary) and self._summarizer is not None:
             summary = await self._sum_up(person, person.memory, self._summarizer)
-        context = self._fitted(person, self._remembered(person))
+        # The catalogue may read its files now, which is nothing for an event loop to wait for.
+        window = await asyncio.to_thread(self._window, person) if self._catalog is not None else None
+        context = self._fitted(person, self._remembered(person), window)
         notes = ("What was said before was summed up.", *context.notes) if summary is not None else context.notes
         return Context(messages=context.messages, notes=notes, summary=summary)
 
@@ -141,9 +144,8 @@ class ContextPreparation:
 
     # --- what fits ---------------------------------------------------------------------------------------------------
 
-    def _fitted(self, person: Person, messages: tuple[Message, ...]) -> Context:
+    def _fitted(self, person: Person, messages: tuple[Message, ...], window: int | None) -> Context:
         count = self._count(person)
-        window = self._window(person)
         if count is None or window is None:
             return Context(messages=messages)
         sizes = [tokens_in(message, person_id=person.id, count_tokens=count) for message in messages]

@@ -264,12 +264,15 @@ class StructuredStream(Generic[T]):
                 yield CompletionEnd(self._completions[-1])
                 return
             partial = PartialJson()
+            last: PartialAnswer | None = None
             async with self._talk.stream(self._options) as stream:
                 async for event in stream:
                     yield event
                     if isinstance(event, TextDelta):
                         partial.feed(event.text)
-                        if partial.is_worth_reading and (known := self._known(partial)) is not None:
+                        known = self._known(partial) if partial.is_worth_reading else None
+                        if known is not None and known != last:
+                            last = known
                             yield known
                 self._completions.append(stream.completion)
         except DipeoError as error:

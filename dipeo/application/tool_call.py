@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from enum import StrEnum
 from functools import partial
 from typing import Final
@@ -108,7 +109,8 @@ def read_call(
     if size > max_argument_chars:
         return f"Not carried out: the arguments have {size} characters, and {max_argument_chars} are allowed."
     try:
-        args, kwargs = tool.read(part.arguments)
+        # A copy: what the tool does to its arguments must not change what the model is told that it said.
+        args, kwargs = tool.read(deepcopy(part.arguments))
     except MismatchError as mismatch:
         return bounded(f"Not carried out: the arguments do not fit. {mismatch}", max_chars=_MAX_ERROR_CHARS)
     return ReadyCall(part=part, tool=tool, args=args, kwargs=kwargs)

@@ -143,6 +143,9 @@ def recalled(
     seen = tuple(message for message in messages if message.is_visible_to(person_id))
     if isinstance(policy, RememberEverything):
         return seen
+    if isinstance(policy, Summary):
+        # What a summary tells is not among the messages.
+        policy = LastTokens(policy.max_tokens)
     limit, size_of = _measure(policy, person_id, count_tokens)
     kept: set[int] = set()
     size = 0

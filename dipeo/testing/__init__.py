@@ -4,7 +4,16 @@ from dipeo.testing.fake_catalog import FakeCatalog, FakeEmbeddings, FakeModelLis
 from dipeo.testing.fake_ports import FakeAliases, FakeKeys, FakeLedger, FakePrompts, FakeTokenCounter
 from dipeo.testing.manual_clock import ManualClock
 from dipeo.testing.scripted import ScriptedModel, ScriptedService
-from dipeo.testing.simulator import Fault, ProviderSimulator, Reply, SimulatedMessage, SimulatedRequest
+from dipeo.testing.simulator import (
+    Fault,
+    ProviderSimulator,
+    Reply,
+    SimulatedCitation,
+    SimulatedMessage,
+    SimulatedProviderTool,
+    SimulatedRequest,
+    SimulatedToolCall,
+)
 
 __all__ = [
     "FakeAliases",
@@ -22,6 +31,9 @@ __all__ = [
     "Reply",
     "ScriptedModel",
     "ScriptedService",
+    "SimulatedCitation",
     "SimulatedMessage",
+    "SimulatedProviderTool",
     "SimulatedRequest",
+    "SimulatedToolCall",
 ]

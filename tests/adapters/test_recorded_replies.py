@@ -36,7 +36,7 @@ SERVICES = {
 CHATS = recordings(*CHAT_ENDPOINTS)
 REFUSED = [recording for recording in CHATS if "error" in recording.expected]
 # An answer that is nothing but tool calls has no text to decode yet.
-ANSWERED = [chat for chat in CHATS if chat not in REFUSED and not chat.expected.get("tool_calls")]
+ANSWERED = [chat for chat in CHATS if chat not in REFUSED]
 STREAMED = [recording for recording in ANSWERED if recording.is_stream]
 
 ERRORS: dict[str, type[DipeoError]] = {

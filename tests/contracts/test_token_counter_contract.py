@@ -7,10 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dipeo.domain.ports import TokenCounterPort
+from dipeo.infrastructure.token_calibration import CalibratingTokenCounter
 from dipeo.infrastructure.token_estimate import EstimatingTokenCounter
 from dipeo.testing import FakeTokenCounter
 
-every_kind = pytest.mark.parametrize("make", [EstimatingTokenCounter, FakeTokenCounter])
+
+def taught_counter() -> CalibratingTokenCounter:
+    """A counter that has learnt something of a model."""
+    counter = CalibratingTokenCounter()
+    for _ in range(6):
+        counter.learn("m", estimated_tokens=100, reported_tokens=70)
+    return counter
+
+
+every_kind = pytest.mark.parametrize("make", [EstimatingTokenCounter, taught_counter, FakeTokenCounter])
 
 Make = Callable[[], TokenCounterPort]
 

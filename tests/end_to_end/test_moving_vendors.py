@@ -11,8 +11,7 @@ from dipeo.application.tool_loop import ToolLoop
 from dipeo.domain.memory import repaired
 from dipeo.domain.parts import ReasoningPart, ToolCallPart, ToolResultPart
 from dipeo.domain.sampling import Sampling
-from dipeo.testing import ProviderSimulator, Reply
-from dipeo.testing.simulator import SimulatedToolCall
+from dipeo.testing import ProviderSimulator, Reply, SimulatedToolCall
 
 MODELS = {
     "openai": "gpt-5.4-mini",

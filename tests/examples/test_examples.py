@@ -28,6 +28,18 @@ TELLING: Mapping[str, tuple[str, ...]] = {
     ),
     "streaming.py": ("Rain is water that has changed its mind about the sky.", "-- 11 pieces", "-- enough"),
     "sync_program.py": ("What is a comet? ", "What is a fossil? ", " tokens"),
+    "tools.py": (
+        "in_stock {'colour': 'red'}: done -> 3",
+        "denied -> Not carried out: it was not approved. Two boats at most.",
+        'done -> {"ordered": 2}',
+        "-- answered after 4 answers",
+    ),
+    "structured_output.py": (
+        "Party(day='Friday', guests=(Guest(name='Ada', meal='fish'),))",
+        "-- after 2 answers",
+        "-- at first: guests[0].meal must be one of 'fish', 'vegetables'.",
+        "{'day': 'Sunday', 'guests': [{'name': 'Grace'}]}",
+    ),
     "workflow_engine.py": ("writer: ", "editor: ", "The diagram's test passes."),
     "own_alias_and_endpoint.py": (
         "-- llama-3.3-70b-instruct on openai_compatible",

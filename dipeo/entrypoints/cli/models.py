@@ -56,7 +56,7 @@ def models(
     on: OnOption = On.LIVE,
     as_json: JsonOption = False,
 ) -> None:
-    """List what is known about models, offline; with --live, the models that the services have."""
+    """List models and what is known of them; with --live, ask the services what they have."""
     wanted_facts = ModelFilter(
         abilities=tuple(takes or ()),
         min_window_tokens=min_window,

@@ -30,7 +30,7 @@ INFERENCE_RULES: Final[tuple[tuple[re.Pattern[str], LLMService], ...]] = (
     (re.compile(rf"[^/:]+/[^/:]+(?::(?:{_OPENROUTER_VARIANTS}))?$"), LLMService.OPENROUTER),
     (re.compile(r".*:"), LLMService.OLLAMA),
     (re.compile(r"gpt-oss"), LLMService.OLLAMA),
-    (re.compile(r"gpt-|chatgpt-|o\d(?:-|$)"), LLMService.OPENAI),
+    (re.compile(r"gpt-|chatgpt-|o\d(?:-|$)|text-embedding-"), LLMService.OPENAI),
     (re.compile(r"claude-"), LLMService.ANTHROPIC),
     (re.compile(r"grok-"), LLMService.XAI),
     (re.compile(r"(?:open-)?mi[sx]tral-|(?:mini|magi|code|dev)stral-|pixtral-"), LLMService.MISTRAL),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +38,8 @@ _CLASSES: Final[Mapping[str, str]] = {
 class KnownPrices:
     """What the package knows; without the package, nothing. Imported when first asked, which takes half a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "genai_prices.data_snapshot") -> None:
+        self._module = module
         self._providers: Mapping[str, Provider] | None = None
         self._source = ""
 
@@ -72,7 +74,7 @@ class KnownPrices:
     def _loaded(self) -> Mapping[str, "Provider"]:
         if self._providers is None:
             try:
-                from genai_prices import data_snapshot
+                data_snapshot = import_module(self._module)
             except ModuleNotFoundError:
                 self._providers = {}
             else:

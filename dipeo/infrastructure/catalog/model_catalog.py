@@ -35,11 +35,13 @@ _Facts = Mapping[LLMService, Mapping[str, ModelFacts]]
 class LayeredCatalog(ModelCatalogPort):
     """Each fact from the first layer that knows it; nothing is read before it is first asked for. Safe in threads."""
 
-    def __init__(self, *, aliases: AliasPort, clock: ClockPort, user_file: Path | None = None) -> None:
+    def __init__(
+        self, *, aliases: AliasPort, clock: ClockPort, user_file: Path | None = None, prices: KnownPrices | None = None
+    ) -> None:
         self._aliases = aliases
         self._clock = clock
         self._user_file = user_file
-        self._prices = KnownPrices()
+        self._prices = prices or KnownPrices()
         self._layers: tuple[_Facts, _Facts] | None = None
         self._lock = threading.Lock()
 

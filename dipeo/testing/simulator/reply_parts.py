@@ -14,19 +14,8 @@ from dipeo.testing.simulator.json_value import JsonObject, JsonValue
 ProviderToolKind: TypeAlias = Literal["web_search", "web_fetch", "code_execution"]
 
 
-def freeze_pages(pages: Iterable[SimulatedCitation]) -> tuple[SimulatedCitation, ...]:
-    """Any series of citations as a tuple."""
+def _freeze_pages(pages: Iterable[SimulatedCitation]) -> tuple[SimulatedCitation, ...]:
     return tuple(pages)
-
-
-def freeze_calls(calls: Iterable[SimulatedToolCall]) -> tuple[SimulatedToolCall, ...]:
-    """Any series of calls as a tuple."""
-    return tuple(calls)
-
-
-def freeze_runs(runs: Iterable[SimulatedProviderTool]) -> tuple[SimulatedProviderTool, ...]:
-    """Any series of tool runs as a tuple."""
-    return tuple(runs)
 
 
 def _arguments_text(arguments: Mapping[str, JsonValue] | str) -> str:
@@ -75,4 +64,4 @@ class SimulatedProviderTool:
     kind: ProviderToolKind = "web_search"
     query: str
     output: str = ""
-    pages: tuple[SimulatedCitation, ...] = attrs.field(default=(), converter=freeze_pages)
+    pages: tuple[SimulatedCitation, ...] = attrs.field(default=(), converter=_freeze_pages)

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, Self, TypeAlias
 
 import attrs
 from attrs import validators
 
 from dipeo.testing.simulator.json_value import JsonObject
-from dipeo.testing.simulator.reply_parts import (
-    SimulatedCitation,
-    SimulatedProviderTool,
-    SimulatedToolCall,
-    freeze_calls,
-    freeze_pages,
-    freeze_runs,
-)
+from dipeo.testing.simulator.reply_parts import SimulatedCitation, SimulatedProviderTool, SimulatedToolCall
 
 Finish: TypeAlias = Literal["stop", "length", "content_filter"]
 FaultKind: TypeAlias = Literal["status", "cut", "clean_end", "hang", "garbage", "error_event"]
@@ -31,6 +24,18 @@ def _delay(_instance: object, attribute: attrs.Attribute[float], value: float) -
     # The second half refuses NaN and the infinities as well.
     if not 0 <= value < float("inf"):
         raise ValueError(f"{attribute.name} must be finite and not negative, got {value!r}")
+
+
+def _freeze_calls(calls: Iterable[SimulatedToolCall]) -> tuple[SimulatedToolCall, ...]:
+    return tuple(calls)
+
+
+def _freeze_pages(pages: Iterable[SimulatedCitation]) -> tuple[SimulatedCitation, ...]:
+    return tuple(pages)
+
+
+def _freeze_runs(runs: Iterable[SimulatedProviderTool]) -> tuple[SimulatedProviderTool, ...]:
+    return tuple(runs)
 
 
 def _lower_keys(headers: Mapping[str, str]) -> dict[str, str]:
@@ -46,9 +51,9 @@ class Reply:
     included; `output_tokens` everything generated, reasoning tokens included; both default to an estimate. A call's own
     token limit and stop sequences shorten the text, as they would at the vendor's.
 
-    `tool_calls` follow the text; `reasoning` and what the vendor's own tools did come before it. Each dialect words them
-    in its way, shows reasoning where the vendor would and signs it. `cache_write_tokens` are a part of `input_tokens`. A
-    `refusal` stands in the field the vendor has for it. Raises ValueError for bad values.
+    `tool_calls` follow the text; `reasoning` and what the vendor's own tools did come before it. Each dialect words
+    them in its way, shows reasoning where the vendor would and signs it. `cache_write_tokens` are a part of
+    `input_tokens`. A `refusal` stands in the field the vendor has for it. Raises ValueError for bad values.
     """
 
     text: str = attrs.field(default="", validator=validators.instance_of(str))
@@ -64,10 +69,10 @@ class Reply:
     reasoning_tokens: int = attrs.field(default=0, kw_only=True, validator=_count)
     headers: Mapping[str, str] = attrs.field(factory=dict, kw_only=True, converter=_lower_keys)
     model: str | None = attrs.field(default=None, kw_only=True)
-    tool_calls: tuple[SimulatedToolCall, ...] = attrs.field(default=(), kw_only=True, converter=freeze_calls)
+    tool_calls: tuple[SimulatedToolCall, ...] = attrs.field(default=(), kw_only=True, converter=_freeze_calls)
     reasoning: str = attrs.field(default="", kw_only=True, validator=validators.instance_of(str))
-    citations: tuple[SimulatedCitation, ...] = attrs.field(default=(), kw_only=True, converter=freeze_pages)
-    provider_tools: tuple[SimulatedProviderTool, ...] = attrs.field(default=(), kw_only=True, converter=freeze_runs)
+    citations: tuple[SimulatedCitation, ...] = attrs.field(default=(), kw_only=True, converter=_freeze_pages)
+    provider_tools: tuple[SimulatedProviderTool, ...] = attrs.field(default=(), kw_only=True, converter=_freeze_runs)
     refusal: str = attrs.field(default="", kw_only=True, validator=validators.instance_of(str))
     cache_write_tokens: int = attrs.field(default=0, kw_only=True, validator=_count)
 

@@ -29,6 +29,7 @@ from dipeo.domain.tools import PromptCache
 from dipeo.domain.usage import Usage
 from dipeo.facade import wired
 from dipeo.infrastructure.catalog.aliases import InMemoryAliases
+from dipeo.infrastructure.catalog.known_prices import KnownPrices
 from dipeo.infrastructure.catalog.model_catalog import LayeredCatalog, read_table
 from dipeo.testing import FakeCatalog, ManualClock
 
@@ -269,6 +270,16 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=words):
             LayeredCatalog(aliases=InMemoryAliases(), clock=ManualClock(), user_file=path).models()
     assert catalog_with("", folder=tmp_path).facts("openai").takes_tools is True
+
+
+def test_without_the_package_of_prices_they_are_unknown() -> None:
+    """The package is an extra: without it the table still knows what models can do, and a cost says what is missing."""
+    catalog = LayeredCatalog(aliases=InMemoryAliases(), clock=ManualClock(), prices=KnownPrices("no_such_package"))
+    facts = catalog.facts("openai")
+    assert facts.takes_tools is True
+    assert facts.prices == Prices()
+    assert "dipeo[catalog]" in catalog.cost(Usage(input_tokens=1), "openai").reason
+    assert all(each.prices == Prices() for each in catalog.models())
 
 
 def test_the_setting_names_the_file(tmp_path: Path) -> None:

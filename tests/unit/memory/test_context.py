@@ -12,7 +12,7 @@ from dipeo.domain.message import Message
 from dipeo.domain.parts import ToolCallPart, ToolResultPart
 from dipeo.domain.person import Person, PersonLLMConfig
 from dipeo.facade import wired
-from dipeo.infrastructure.token_estimate import EstimatingTokenCounter
+from dipeo.infrastructure.token_calibration import CalibratingTokenCounter
 from dipeo.testing import FakeTokenCounter, ScriptedService
 
 WITH_COUNTER = ContextPreparation(FakeTokenCounter())
@@ -126,7 +126,7 @@ def test_the_container_has_one_that_counts() -> None:
     """`wired().context()` counts with dipeo's estimate, or with the counter that stands in its place."""
     ada = person("last 30 tokens", "word " * 40, "b")
     assert len(wired(Settings()).context().prepare(ada)) == 1
-    assert isinstance(wired(Settings()).counter(), EstimatingTokenCounter)
+    assert isinstance(wired(Settings()).counter(), CalibratingTokenCounter)
     counter = FakeTokenCounter()
     wired(Settings(), counter=counter).context().prepare(ada)
     assert counter.counted

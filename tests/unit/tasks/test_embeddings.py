@@ -247,7 +247,7 @@ def test_decoding_raises_our_errors_alone(body: Any) -> None:
 
 def test_vectors_come_in_the_order_of_the_texts() -> None:
     """Whatever order a provider lists them in."""
-    data = [{"embedding": [2.0], "index": 1}, {"embedding": [1.0], "index": 0}]
+    data: Any = [{"embedding": [2.0], "index": 1}, {"embedding": [1.0], "index": 0}]
     assert openai_style.decode({"data": data}, BATCH).vectors == ((1.0,), (2.0,))
 
 
@@ -279,8 +279,10 @@ class FailingOnce(Wire):
         self.asked.append(exchange.path)
         if len(self.asked) == 1:
             return WireReply(status=503, headers={}, json={"error": {"message": "busy"}})
-        body: dict[str, JsonValue] = {"data": [{"embedding": [1.0], "index": 0}]}
-        return WireReply(status=200, headers={"x-request-id": "r"}, json=body)
+        vector: list[JsonValue] = [1.0]
+        entry: dict[str, JsonValue] = {"embedding": vector, "index": 0}
+        entries: list[JsonValue] = [entry]
+        return WireReply(status=200, headers={"x-request-id": "r"}, json={"data": entries})
 
     async def stream(self, exchange: WireRequest) -> WireStream:
         raise NotImplementedError

@@ -28,7 +28,8 @@ def examples(schema: JsonObject, root: JsonObject, depth: int = 4) -> st.SearchS
     schema_any: Any = schema
     if "$ref" in schema:
         name = schema_any["$ref"].removeprefix("#/$defs/")
-        return st.deferred(lambda: examples(dict(root)["$defs"][name], root, depth - 1))  # type: ignore[index,call-overload]
+        definitions: Any = root["$defs"]
+        return st.deferred(lambda: examples(definitions[name], root, depth - 1))
     if "anyOf" in schema:
         # Last ones first, so that what holds itself comes to an end.
         return st.one_of([examples(each, root, depth) for each in reversed(schema_any["anyOf"])])
@@ -69,8 +70,7 @@ def _arrays(schema: Any, root: JsonObject, depth: int) -> st.SearchStrategy[Any]
     if "prefixItems" in schema:
         return st.tuples(*(examples(each, root, depth) for each in schema["prefixItems"])).map(list)
     most = min(schema.get("maxItems", 3), 3 if depth > 0 else 0)
-    unique = {"unique": True} if schema.get("uniqueItems") else {}
-    return st.lists(examples(schema["items"], root, depth), max_size=most, **unique)
+    return st.lists(examples(schema["items"], root, depth), max_size=most, unique=bool(schema.get("uniqueItems")))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -104,7 +104,7 @@ JUNK: st.SearchStrategy[JsonValue] = st.recursive(
 @settings(max_examples=50, deadline=None)
 @given(value=JUNK)
 def test_builder_and_schema_refuse_the_same(kind: Any, value: JsonValue) -> None:
-    """What the schema refuses is not built; what is not built is refused by the schema, but for formats and own checks."""
+    """What the schema refuses is not built; formats and own checks apart, what is not built the schema refuses."""
     shape: Shape[Any] = shape_of(kind)
     try:
         check_value(shape.schema, value)

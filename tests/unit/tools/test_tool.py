@@ -9,6 +9,7 @@ import pytest
 from dipeo.application.shapes.shape import MismatchError
 from dipeo.application.tool import Tool, tool
 from dipeo.domain.errors import ValidationError
+from dipeo.domain.json_value import JsonObject
 from tests.unit.tools.shape_types import Colour, Node, Part
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def test_a_function_without_a_name_needs_one() -> None:
 
 def test_a_schema_can_be_given() -> None:
     """With a schema of its own, the function gets plain JSON by name, checked."""
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
+    schema: JsonObject = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}, "required": ["n"]}
     made = tool(lambda **given: given, name="any", parameters=schema)
     assert made.spec.parameters == schema
     assert made.read({"n": 1, "more": [2]}) == ((), {"n": 1, "more": [2]})

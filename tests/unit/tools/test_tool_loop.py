@@ -1,6 +1,8 @@
 """The loop carries out what may be, tells the model of everything, and ends where it should."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -72,7 +74,7 @@ async def test_a_person_can_call_tools() -> None:
 
 
 async def test_independent_calls_run_at_once() -> None:
-    """Async tools and sync ones, each in a thread of its own, wait for each other, and could not one after the other."""
+    """Tools, async and sync, wait for each other, as they could not one after the other."""
     barrier = threading.Barrier(2, timeout=10)
     both = asyncio.Barrier(2)
 
@@ -322,7 +324,7 @@ async def test_the_run_has_its_time() -> None:
         outcome = await ToolLoop(llm, [slow], limits=ToolLimits(timeout_s=0.2)).run(QUESTION, "m", timeout_s=90)
     assert outcome.ending is RunEnding.TIME
     assert endings(outcome) == [CallEnding.TIMED_OUT]
-    assert 0 < llm.asked[0].options["timeout_s"] <= 0.2
+    assert 0 < (llm.asked[0].options["timeout_s"] or 0) <= 0.2
 
 
 async def test_an_answer_that_takes_all_the_time_ends_the_run_in_order() -> None:
@@ -479,3 +481,28 @@ def test_limits_are_counts(name: str, value: Any) -> None:
     """A limit that is no count is refused by name."""
     with pytest.raises(ValidationError, match=name):
         ToolLimits(**{name: value})
+
+
+async def test_a_tool_cannot_change_what_the_model_has_said() -> None:
+    """What a tool does to its arguments stays with it."""
+
+    def wreck(items: list[object], rest: dict[str, object]) -> None:
+        items.clear()
+        rest.clear()
+
+    def wreck_plain(**given: Any) -> None:
+        given["items"].clear()
+
+    plain = tool(wreck_plain, parameters={"type": "object", "properties": {"items": {"type": "array"}}})
+    parts = [call("wreck", "a", items=[[1]], rest={"a": 1}), call("wreck_plain", "b", items=[1])]
+    outcome = await ran(calling(*parts), saying("Done."), tools=[wreck, plain])
+    assert endings(outcome) == [CallEnding.DONE] * 2
+    assert outcome.said[0].parts == tuple(parts)
+    assert parts[1].arguments == {"items": [1]}
+
+
+def test_tools_and_shapes_load_nothing_heavy() -> None:
+    """Neither module imports pydantic, an SDK or an HTTP package."""
+    code = "import sys, dipeo.tools, dipeo.structured; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not set(loaded) & {"pydantic", "aiohttp", "openai", "anthropic", "dependency_injector", "orjson"}

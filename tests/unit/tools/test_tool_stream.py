@@ -14,7 +14,7 @@ from dipeo.application.tool_round import ToolEnded
 from dipeo.application.tool_run import RunEnd
 from dipeo.domain.completion import Completion
 from dipeo.domain.message import Message
-from dipeo.domain.parts import TextPart
+from dipeo.domain.parts import TextPart, ToolCallPart, ToolResultPart
 from dipeo.domain.person import PersonLLMConfig
 from dipeo.domain.stream import CompletionEnd, TextDelta
 from dipeo.testing import ScriptedService
@@ -111,13 +111,14 @@ async def test_every_call_is_told_exactly_once_wherever_the_run_ends(
     run = loop.stream(QUESTION, "m") if is_stream else loop.run(QUESTION, "m")
     async with run:
         count = 0
-        async for event in run:
+        async for _ in run:
             count += 1
             if count > leave_after:
                 break
     outcome = run.outcome
     assert outcome.ending is not RunEnding.RUNNING
-    calls = [part.call_id for message in outcome.said for part in message.parts if hasattr(part, "arguments")]
-    results = [part.call_id for message in outcome.said for part in message.parts if hasattr(part, "is_error")]
+    parts = [part for message in outcome.said for part in message.parts]
+    calls = [part.call_id for part in parts if isinstance(part, ToolCallPart)]
+    results = [part.call_id for part in parts if isinstance(part, ToolResultPart)]
     assert calls == results == [each.part.call_id for each in outcome.calls]
     assert len(set(calls)) == len(calls)

@@ -59,12 +59,13 @@ def checked_vectors(found: Iterable[JsonValue], batch: EmbeddingBatch) -> tuple[
 
 
 def _vector(values: JsonValue) -> tuple[float, ...]:
-    if isinstance(values, list) and values:
+    if isinstance(values, list | tuple) and values:
         try:
             # One sum shows in no time whether all are numbers, and finite ones: a single NaN or infinity stays in it.
             is_vector = math.isfinite(sum(values))
         except (TypeError, OverflowError):
             is_vector = False
         if is_vector:
-            return tuple(map(float, values))
+            # A tuple was made of 32-bit numbers; a list is the provider's, and may hold whole ones.
+            return values if isinstance(values, tuple) else tuple(map(float, values))
     raise MalformedResponseError("The provider's answer holds a vector that is not a list of finite numbers.")

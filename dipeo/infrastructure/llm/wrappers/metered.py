@@ -2,31 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 
 from attrs import evolve
 
 from dipeo.domain.attempt import Attempt
 from dipeo.domain.completion import Completion, CompletionRequest
-from dipeo.domain.errors import (
-    ConfigurationError,
-    DipeoError,
-    InvalidRequestError,
-    MalformedAPIKeyError,
-    MissingAPIKeyError,
-)
+from dipeo.domain.errors import DipeoError
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
-from dipeo.domain.usage import UNREPORTED_USAGE
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.domain.verdict import Verdict
+from dipeo.infrastructure.llm.drivers.local_refusals import is_local_refusal
 
-# What dipeo itself refuses before anything is sent is no attempt; the provider's refusals carry its HTTP status.
-_LOCAL_REFUSALS = (InvalidRequestError, ConfigurationError, MissingAPIKeyError, MalformedAPIKeyError)
-
+Observe = Callable[[CompletionRequest, Usage], None]
+"""Learns from what an answered request used; it must be quick and must not raise."""
 
 _LOG = logging.getLogger("dipeo.ledger")
 
@@ -34,11 +28,20 @@ _LOG = logging.getLogger("dipeo.ledger")
 class MeteredModel(ChatModelPort):
     """Records one `Attempt` per call in the ledger, and puts it on the completion or the error.
 
-    A ledger that fails is logged and does not cost the caller the answer, which carries its attempts all the same.
+    `observe` is told of every answered request. A ledger that fails is logged and does not cost the caller the answer.
     """
 
-    def __init__(self, inner: ChatModelPort, *, ledger: LedgerPort, keys: APIKeyPort, clock: ClockPort) -> None:
+    def __init__(
+        self,
+        inner: ChatModelPort,
+        *,
+        ledger: LedgerPort,
+        keys: APIKeyPort,
+        clock: ClockPort,
+        observe: Observe | None = None,
+    ) -> None:
         self._inner = inner
+        self._observe = observe
         self._ledger = ledger
         self._keys = keys
         self._clock = clock
@@ -54,6 +57,8 @@ class MeteredModel(ChatModelPort):
             raise
         attempt = self._attempt(request, start, status=200, answer=completion)
         await self._record(attempt)
+        if self._observe is not None:
+            self._observe(request, completion.usage)
         return completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
 
     def stream(self, request: CompletionRequest) -> CompletionStream:
@@ -69,6 +74,8 @@ class MeteredModel(ChatModelPort):
                         has_ended = True
                         attempt = self._attempt(request, start, status=200, answer=event.completion)
                         await self._record(attempt)
+                        if self._observe is not None:
+                            self._observe(request, event.completion.usage)
                         told = event.completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
                         yield CompletionEnd(told)
                         return
@@ -90,7 +97,7 @@ class MeteredModel(ChatModelPort):
         return self._clock.now(), self._clock.monotonic_s(), key.fingerprint if key else None
 
     async def _failed(self, request: CompletionRequest, start: "_Start", error: DipeoError) -> DipeoError:
-        if error.status is None and isinstance(error, _LOCAL_REFUSALS):
+        if is_local_refusal(error):
             return error
         attempt = evolve(
             self._attempt(request, start, status=error.status),

@@ -109,7 +109,8 @@ def read_attachment(block: JsonObject, at: str) -> Attachment:
     if origin != "base64":
         raise refuse(
             400,
-            f"{at}.{sort}.source: Input tag '{origin}' found using 'type' does not match any of the expected tags: 'base64', 'url'",
+            f"{at}.{sort}.source: Input tag '{origin}' found using 'type' does not match any of the expected tags: "
+            "'base64', 'url'",
         )
     return _read_base64(source, f"{at}.{kind}.source.base64", is_picture=is_picture)
 
@@ -126,7 +127,10 @@ def _read_base64(source: JsonObject, place: str, *, is_picture: bool) -> Attachm
     found = sniff_media_type(content)
     if found is not None and found != media_type:
         noun = "image" if is_picture else "document"
-        text = f"{place}: The {noun} was specified using the {media_type} media type, but the {noun} appears to be a {found} {noun}"
+        text = (
+            f"{place}: The {noun} was specified using the {media_type} media type, "
+            f"but the {noun} appears to be a {found} {noun}"
+        )
         raise refuse(400, text)
     return Attachment(kind="image" if is_picture else "document", media_type=media_type, size_bytes=len(content))
 

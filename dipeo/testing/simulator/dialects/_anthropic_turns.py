@@ -64,8 +64,8 @@ def _check_results(message: JsonObject, index: int, calls: set[str]) -> None:
         if block.get("type") == "tool_result" and block.get("tool_use_id") not in calls:
             text = (
                 f"messages.{index}.content.{number}: unexpected `tool_use_id` found in `tool_result` blocks: "
-                f"{block.get('tool_use_id')}. Each `tool_result` block must have a corresponding `tool_use` block in the "
-                "previous message."
+                f"{block.get('tool_use_id')}. Each `tool_result` block must have a corresponding `tool_use` block in "
+                "the previous message."
             )
             raise refuse(400, text)
 
@@ -84,7 +84,8 @@ def _check_answered(messages: list[JsonObject], index: int, calls: list[str]) ->
     if missing:
         text = (
             f"messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately after: "
-            f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in the next message."
+            f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block "
+            "in the next message."
         )
         raise refuse(400, text)
 

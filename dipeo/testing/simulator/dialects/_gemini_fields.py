@@ -32,8 +32,8 @@ _PART = frozenset(
 )  # fmt: skip
 _SCHEMA = frozenset(
     {
-        "type", "format", "title", "description", "nullable", "enum", "max_items", "min_items", "properties", "required",
-        "min_properties", "max_properties", "min_length", "max_length", "pattern", "example", "any_of",
+        "type", "format", "title", "description", "nullable", "enum", "max_items", "min_items", "properties",
+        "required", "min_properties", "max_properties", "min_length", "max_length", "pattern", "example", "any_of",
         "property_ordering", "default", "items", "minimum", "maximum",
     }
 )  # fmt: skip

@@ -45,8 +45,8 @@ def _read_declaration(fields: JsonObject, place: str) -> OfferedTool:
         raise refuse(
             400,
             f"* GenerateContentRequest.{place}.name: Invalid function name. Must start with a letter or an underscore. "
-            "Must be alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a maximum "
-            "length of 64.\n",
+            "Must be alphanumeric (a-z, A-Z, 0-9), underscores (_), dots (.), colons (:), or dashes (-), with a "
+            "maximum length of 64.\n",
         )
     own, free = fields.get("parameters"), pick(fields, "parametersJsonSchema")
     if own is not None and free is not None:

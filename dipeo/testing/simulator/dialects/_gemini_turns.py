@@ -36,15 +36,15 @@ def check_turns(contents: list[JsonObject], model: str) -> None:
             raise refuse(400, "Please ensure that function response turn comes immediately after a function call turn.")
         if expected != responses:
             text = (
-                "Please ensure that the number of function response parts is equal to the number of function call parts "
-                "of the function call turn."
+                "Please ensure that the number of function response parts is equal to the number of function call "
+                "parts of the function call turn."
             )
             raise refuse(400, text)
         expected = sum(pick(part, "functionCall") is not None for part in parts)
         if expected and (index == 0 or contents[index - 1].get("role") == "model"):
             text = (
-                "Please ensure that function call turn comes immediately after a user turn or after a function response "
-                "turn."
+                "Please ensure that function call turn comes immediately after a user turn or after a function "
+                "response turn."
             )
             raise refuse(400, text)
     if expected:
@@ -88,9 +88,9 @@ def _check_signed(contents: list[JsonObject]) -> None:
         if calls and pick(calls[0], "thoughtSignature") is None:
             name = as_object(pick(calls[0], "functionCall")).get("name")
             text = (
-                "Function call is missing a thought_signature in functionCall parts. This is required for tools to work "
-                "correctly, and missing thought_signature may lead to degraded model performance. Additional data, "
-                f"function call `default_api:{name}` , position {index + 1}. Please refer to "
+                "Function call is missing a thought_signature in functionCall parts. This is required for tools to "
+                "work correctly, and missing thought_signature may lead to degraded model performance. Additional "
+                f"data, function call `default_api:{name}` , position {index + 1}. Please refer to "
                 "https://ai.google.dev/gemini-api/docs/thought-signatures for more details."
             )
             raise refuse(400, text)

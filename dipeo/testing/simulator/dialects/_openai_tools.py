@@ -37,7 +37,10 @@ def read_function(function: JsonObject, place: str) -> OfferedTool:
     kinds = type_names(parameters)
     if parameters and kinds != ("object",):
         kind = kinds[0] if kinds else "None"
-        text = f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'."
+        text = (
+            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "
+            f"got 'type: \"{kind}\"'."
+        )
         raise refuse(400, text, code="invalid_function_parameters", param=f"{place}.parameters")
     if function.get("strict") is True:
         complaint = find_strict_problem(parameters)
@@ -52,7 +55,10 @@ def check_name(name: JsonValue, param: str) -> str:
     if not isinstance(name, str):
         raise refuse(400, f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param)
     if not name:
-        text = f"Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead."
+        text = (
+            f"Invalid '{param}': empty string. "
+            "Expected a string with minimum length 1, but got an empty string instead."
+        )
         raise refuse(400, text, code="empty_string", param=param)
     if len(name) > _NAME_MAX_LENGTH:
         text = (

@@ -82,7 +82,7 @@ def _check_result(message: JsonObject, index: int, known_calls: set[str]) -> Non
 def _check_all_answered(open_calls: dict[str, None], index: int) -> None:
     if open_calls:
         text = (
-            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
-            f"The following tool_call_ids did not have response messages: {', '.join(open_calls)}"
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+            f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(open_calls)}"
         )
         raise refuse(400, text, param=f"messages.[{index}].role")

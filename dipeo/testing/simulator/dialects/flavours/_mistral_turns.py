@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from dipeo.testing.simulator.exchange import RefusalError, refuse
@@ -20,7 +21,7 @@ def check_mistral_turns(body: JsonObject) -> None:
             _check_id(as_text(call.get("id")))
         if message.get("role") == "tool":
             _check_id(as_text(message.get("tool_call_id")))
-    for before, after in zip(messages, messages[1:], strict=False):
+    for before, after in itertools.pairwise(messages):
         if before.get("role") == "tool" and after.get("role") in ("user", "system"):
             raise _wrong_order(f"Unexpected role '{after['role']}' after role 'tool'")
     last = messages[-1] if messages else {}

@@ -1,0 +1,19 @@
+"""What answers cost, by the catalogue."""
+
+from dipeo.application.tool_limits import CostOf
+from dipeo.domain.catalog import UNKNOWN
+from dipeo.domain.completion import Completion
+from dipeo.domain.ports.catalog import ModelCatalogPort
+
+
+def cost_from(catalog: ModelCatalogPort) -> CostOf:
+    """What an answer cost in US dollars by this catalogue, for a `ToolLoop`; None where nobody knows.
+
+    dipeo.facade.wired().catalog() is one that knows the usual models.
+    """
+
+    def cost_of(completion: Completion) -> float | None:
+        usd = catalog.cost(completion.usage, completion.model, service=completion.service).usd
+        return None if usd is UNKNOWN else float(usd)
+
+    return cost_of
