@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 TOPIC ?= What should a thinking machine be allowed to decide?
 TURNS ?= 6
 
-.PHONY: help install run test check format docs bench soak mutation matrix clean
+.PHONY: help install run test check format docs bench soak hostile mutation matrix clean
 
 help: ## Print this help
 	@echo "dipeo: persons converse on any large language model"
@@ -50,6 +50,9 @@ bench: $(STAMP) ## Compare a call with bare aiohttp and the official SDK, in one
 
 soak: $(STAMP) ## Make 100,000 mixed calls and see whether all is given back and memory stays (some minutes)
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+hostile: $(STAMP) ## Read 1,000,000 answers that went wrong: each must end as an answer or as our error (some minutes)
+	$(BIN)/python -m benchmarks.hostile $(ARGS)
 
 mutation: $(STAMP) ## Break the pool, the retries and the streams in small ways: do the tests notice? (some minutes)
 	$(BIN)/python -m benchmarks.mutation $(ARGS)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from attrs import field, frozen
+from attrs.converters import optional
 
 from dipeo.domain.checks import check_number
 from dipeo.domain.errors import ConfigurationError, ValidationError
@@ -86,7 +87,10 @@ class Settings:
     of OpenAI's `openai`, `xai` and `openai_compatible` are asked over, `chat` (the default) or `responses`. `key_file`,
     `dotenv_file`: where keys are looked for beside the environment. `catalog_file`: your own
     facts and prices of models, in YAML. `retries_unknown_outcome`: try again even where an attempt may have
-    been billed. `environ`: the variables that keys are looked for in; it is shown nowhere.
+    been billed. `retry_share`: at most this share of the calls to a service may be retries that come to nothing, 0.2
+    (None: no bound). `breaker_failures`: a service that failed so often of late is not asked for `breaker_cool_down_s`,
+    10 failures and 10 s (0 failures: no breaker). `hedge_share`: at most this share of the calls is asked a second
+    time when the answer is slow to begin, 0. `environ`: the variables that keys are looked for in; it is shown nowhere.
     """
 
     base_dir: Path = field(default=Path(), converter=Path)
@@ -97,10 +101,14 @@ class Settings:
     base_urls: Mapping[LLMService, str] = field(factory=dict, converter=_as_base_urls)
     apis: Mapping[LLMService, str] = field(factory=dict, converter=_as_apis)
     wires: Mapping[LLMService, str] = field(default=HTTP_WIRE, converter=_as_wires)
-    key_file: Path | None = None
-    catalog_file: Path | None = None
-    dotenv_file: Path | None = None
+    key_file: Path | None = field(default=None, converter=optional(Path))
+    catalog_file: Path | None = field(default=None, converter=optional(Path))
+    dotenv_file: Path | None = field(default=None, converter=optional(Path))
     retries_unknown_outcome: bool = False
+    retry_share: float | None = 0.2
+    breaker_failures: int = 10
+    breaker_cool_down_s: float = 10.0
+    hedge_share: float = 0.0
     environ: SecretVariables = field(default=NO_VARIABLES, converter=_as_secret, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -112,6 +120,11 @@ class Settings:
                 known = "'http' or 'sdk', for Google also 'legacy_sdk'"
                 raise ValidationError(f"The wire of {service.value!r} must be {known}, not {wire!r}.", field="wires")
         check_number("max_attempts", self.max_attempts, minimum=1, maximum=20, is_whole=True)
+        check_number("breaker_failures", self.breaker_failures, minimum=0, maximum=1000, is_whole=True)
+        check_number("breaker_cool_down_s", self.breaker_cool_down_s, minimum=0.001, maximum=3600)
+        check_number("hedge_share", self.hedge_share, minimum=0, maximum=0.5)
+        if self.retry_share is not None:
+            check_number("retry_share", self.retry_share, minimum=0, maximum=20)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, dotenv_file: str | Path | None = ".env") -> Self:
@@ -119,7 +132,9 @@ class Settings:
 
         A `.env` file in the working directory is read beneath them. Known variables: DIPEO_BASE_DIR, DIPEO_LLM_TIMEOUT,
         DIPEO_LLM_FIRST_TOKEN_TIMEOUT and DIPEO_LLM_IDLE_TIMEOUT (seconds; 0 for the latter two means no limit of their
-        own), DIPEO_LLM_MAX_RETRIES (attempts in all), DIPEO_LLM_RETRY_UNKNOWN_OUTCOME, DIPEO_KEY_FILE,
+        own), DIPEO_LLM_MAX_RETRIES (attempts in all), DIPEO_LLM_RETRY_UNKNOWN_OUTCOME,
+        DIPEO_LLM_RETRY_SHARE (0: no bound), DIPEO_LLM_BREAKER_FAILURES, DIPEO_LLM_BREAKER_COOL_DOWN,
+        DIPEO_LLM_HEDGE_SHARE, DIPEO_KEY_FILE,
         DIPEO_CATALOG_FILE, DIPEO_<SERVICE>_BASE_URL, OLLAMA_BASE_URL, DIPEO_LLM_WIRE,
         DIPEO_<SERVICE>_WIRE, DIPEO_OPENAI_API, DIPEO_XAI_API
         and DIPEO_OPENAI_COMPATIBLE_API. Raises `ConfigurationError` naming the variable with a bad value.
@@ -142,6 +157,10 @@ class Settings:
                 catalog_file=Path(catalog_file) if catalog_file else None,
                 dotenv_file=dotenv,
                 retries_unknown_outcome=_flag(variables, "DIPEO_LLM_RETRY_UNKNOWN_OUTCOME"),
+                retry_share=_number(variables, "DIPEO_LLM_RETRY_SHARE", 0.2) or None,
+                breaker_failures=int(_number(variables, "DIPEO_LLM_BREAKER_FAILURES", 10, is_whole=True)),
+                breaker_cool_down_s=_number(variables, "DIPEO_LLM_BREAKER_COOL_DOWN", 10.0),
+                hedge_share=_number(variables, "DIPEO_LLM_HEDGE_SHARE", 0.0),
                 environ=given,
             )
         except ValidationError as problem:
@@ -154,6 +173,10 @@ _VARIABLES: Final = {
     "first_token_timeout_s": "DIPEO_LLM_FIRST_TOKEN_TIMEOUT",
     "idle_timeout_s": "DIPEO_LLM_IDLE_TIMEOUT",
     "max_attempts": "DIPEO_LLM_MAX_RETRIES",
+    "retry_share": "DIPEO_LLM_RETRY_SHARE",
+    "breaker_failures": "DIPEO_LLM_BREAKER_FAILURES",
+    "breaker_cool_down_s": "DIPEO_LLM_BREAKER_COOL_DOWN",
+    "hedge_share": "DIPEO_LLM_HEDGE_SHARE",
     "wires": "DIPEO_LLM_WIRE",
 }
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 from uuid import NAMESPACE_OID, uuid5
+from weakref import WeakValueDictionary
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from dipeo.application.summarizer import Summarizer
 from dipeo.domain.catalog import UNKNOWN, ModelFacts
@@ -18,6 +19,7 @@ from dipeo.domain.message import Message
 from dipeo.domain.person import Person
 from dipeo.domain.ports.catalog import ModelCatalogPort
 from dipeo.domain.ports.tokens import TokenCounterPort
+from dipeo.domain.usage import Usage
 
 MEMORY: Final = "memory"
 """Who tells a person what they have no longer word for word in mind."""
@@ -30,6 +32,8 @@ _PROMPT_TOKENS: Final = 1_000
 
 _MARGIN: Final = 0.95
 _MAX_GISTS: Final = 1_000
+_SLICE_TOKENS: Final = 20_000
+"""What is summed up at once: within the window of every current model."""
 
 
 @frozen(kw_only=True)
@@ -71,7 +75,8 @@ class ContextPreparation:
         self._counter = counter
         self._catalog = catalog
         self._summarizer = summarizer
-        self._gists: OrderedDict[str, _Gist] = OrderedDict()
+        self._gists: OrderedDict[tuple[str, str], _Gist] = OrderedDict()
+        self._summing_up: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     def prepare(self, person: Person) -> tuple[Message, ...]:
         """The messages for `complete_with_person()`, oldest first, without asking any model. Raises as `check()` does.
@@ -89,7 +94,11 @@ class ContextPreparation:
         # The catalogue may read its files now, which is nothing for an event loop to wait for.
         window = await asyncio.to_thread(self._window, person) if self._catalog is not None else None
         context = self._fitted(person, self._remembered(person), window)
-        notes = ("What was said before was summed up.", *context.notes) if summary is not None else context.notes
+        notes = (
+            ("What was said before was summed up.", *context.notes)
+            if summary and summary.text.strip()
+            else context.notes
+        )
         return Context(messages=context.messages, notes=notes, summary=summary)
 
     def check(self, person: Person) -> None:
@@ -115,27 +124,47 @@ class ContextPreparation:
 
     async def _sum_up(self, person: Person, memory: Summary, summarizer: Summarizer) -> Completion | None:
         """Sums up the older part of what has outgrown the memory. None where nothing has."""
-        since, gist = self._since_gist(person, repaired(person.get_messages()))
-        count = self._count(person)
-        recall = partial(recalled, since, person_id=person.id, count_tokens=count)
-        if len(recall(LastTokens(memory.max_tokens))) == len(since):
+        seen = repaired(person.get_messages())
+        if not seen:
             return None
-        # Half is kept, so that the next summary is due after a while and not with the next message.
-        kept = recall(LastTokens(max(1, memory.max_tokens // 2)))
-        ids = {message.id for message in kept}
-        forgotten = [message for message in since if message.id not in ids]
-        completion = await summarizer.sum_up(person, forgotten, earlier=gist.text if gist else "")
-        text = completion.text.strip()
-        if text:
-            self._gists[person.id] = _Gist(text, forgotten[-1].id)
-            self._gists.move_to_end(person.id)
+        place = _place_of(person, seen)
+        lock = self._summing_up.setdefault(place, asyncio.Lock())
+        async with lock:  # whoever waits finds it done, and pays for nothing
+            since, gist = self._since_gist(person, seen)
+            recall = partial(recalled, since, person_id=person.id, count_tokens=self._count(person))
+            if len(recall(LastTokens(memory.max_tokens))) == len(since):
+                return None
+            # Half is kept, so that the next summary is due after a while and not with the next message.
+            kept = {message.id for message in recall(LastTokens(max(1, memory.max_tokens // 2)))}
+            told: list[Completion] = []
+            for part in self._slices(person, [message for message in since if message.id not in kept]):
+                completion = await summarizer.sum_up(person, part, earlier=gist.text if gist else "")
+                told.append(completion)
+                if text := completion.text.strip():
+                    gist = self._gists[place] = _Gist(text, part[-1].id)
+                    self._gists.move_to_end(place)
             if len(self._gists) > _MAX_GISTS:
                 self._gists.popitem(last=False)
-        return completion
+            return evolve(told[-1], usage=sum((each.usage for each in told), Usage())) if told else None
+
+    def _slices(self, person: Person, messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+        """The messages in parts that a model takes at once; one that is larger alone is a part of its own."""
+        count = self._count(person)
+        part: list[Message] = []
+        size_tokens = 0
+        for message in messages:
+            tokens = tokens_in(message, person_id=person.id, count_tokens=count) if count is not None else 0
+            if part and size_tokens + tokens > _SLICE_TOKENS:
+                yield part
+                part, size_tokens = [], 0
+            part.append(message)
+            size_tokens += tokens
+        if part:
+            yield part
 
     def _since_gist(self, person: Person, seen: Sequence[Message]) -> tuple[tuple[Message, ...], _Gist | None]:
         """The messages after those that the person's gist tells of; a gist of another conversation tells nothing."""
-        gist = self._gists.get(person.id)
+        gist = self._gists.get(_place_of(person, seen)) if seen else None
         if gist is not None:
             for place, message in enumerate(seen):
                 if message.id == gist.last_id:
@@ -179,6 +208,11 @@ class ContextPreparation:
         if self._counter is None:
             return None
         return partial(self._counter.count_tokens, model=person.llm_config.model)
+
+
+def _place_of(person: Person, seen: Sequence[Message]) -> tuple[str, str]:
+    """Names this person in this conversation, which is known by its first message."""
+    return person.id, seen[0].id
 
 
 def _told(person: Person, gist: _Gist, newer: Sequence[Message]) -> Message:

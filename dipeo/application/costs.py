@@ -4,16 +4,20 @@ from dipeo.application.tool_limits import CostOf
 from dipeo.domain.catalog import UNKNOWN
 from dipeo.domain.completion import Completion
 from dipeo.domain.ports.catalog import ModelCatalogPort
+from dipeo.domain.tools import PromptCache
 
 
-def cost_from(catalog: ModelCatalogPort) -> CostOf:
+def cost_from(catalog: ModelCatalogPort, *, prompt_cache: PromptCache = PromptCache.DEFAULT) -> CostOf:
     """What an answer cost in US dollars by this catalogue, for a `ToolLoop`; None where nobody knows.
 
+    `prompt_cache` is what the requests ask for: what is remembered for long costs more to write.
     dipeo.facade.wired().catalog() is one that knows the usual models.
     """
 
     def cost_of(completion: Completion) -> float | None:
-        usd = catalog.cost(completion.usage, completion.model, service=completion.service).usd
+        usd = catalog.cost(
+            completion.usage, completion.model, service=completion.service, prompt_cache=prompt_cache
+        ).usd
         return None if usd is UNKNOWN else float(usd)
 
     return cost_of

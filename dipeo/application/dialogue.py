@@ -36,12 +36,22 @@ class TurnText:
 
 @frozen
 class TurnEnds:
-    """The person has spoken; the message stands in the conversation, and is None for an answer without text."""
+    """The person has spoken; the message stands in the conversation, and is None for an answer without text.
+
+    `notes` say what of the conversation was left out or summed up before, `summary` is what that was paid with.
+    """
 
     number: int
     person: Person
     message: Message | None
     completion: Completion
+    notes: tuple[str, ...] = ()
+    summary: Completion | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What the turn used, the summary before it included."""
+        return self.completion.usage + self.summary.usage if self.summary else self.completion.usage
 
 
 DialogueEvent = TurnBegins | TurnText | TurnEnds
@@ -114,7 +124,7 @@ class Dialogue:
                     # An empty message would be refused by some providers in every later request of this person's.
                     text = event.completion.text
                     message = person.says(text) if text.strip() else None
-                    ended = TurnEnds(number, person, message, event.completion)
+                    ended = TurnEnds(number, person, message, event.completion, context.notes, context.summary)
                     self._turns.append(ended)
                     yield ended
 
@@ -135,6 +145,6 @@ class Dialogue:
             yield SpeakerSummary(
                 person=person,
                 turns=len(ended),
-                usage=sum((turn.completion.usage for turn in ended), Usage()),
+                usage=sum((turn.usage for turn in ended), Usage()),
                 latency_ms=sum(turn.completion.latency_ms for turn in ended),
             )

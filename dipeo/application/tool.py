@@ -232,3 +232,9 @@ def _hints(function: Callable[..., object], parameters: list[inspect.Parameter])
             field=named,
             suggestion="Import it, or define it, at the top level of the function's module.",
         ) from None
+    except (AttributeError, SyntaxError, TypeError) as problem:
+        raise ValidationError(
+            f"The annotations of {annotated!r} cannot be read: {problem}.",
+            field="function",
+            suggestion="Give the JSON schema of its arguments as parameters=....",
+        ) from None

@@ -125,7 +125,7 @@ async def carried_out(
     """
     loop = asyncio.get_running_loop()
     begun_at_s = loop.time()
-    running = asyncio.ensure_future(_called(ready))
+    running = asyncio.ensure_future(_called(ready, max_result_chars=max_result_chars))
     running.add_done_callback(_looked_at)
     try:
         await asyncio.wait({running}, timeout=timeout_s)
@@ -142,20 +142,21 @@ async def carried_out(
     error = running.exception()
     if error is not None:
         return end(CallEnding.FAILED, _told(error), error=error)
-    try:
-        text = result_text(running.result(), max_chars=max_result_chars)
-    except (TypeError, ValueError, RecursionError) as problem:
-        return end(CallEnding.FAILED, "The tool gave back something that cannot be shown.", error=problem)
-    return end(CallEnding.DONE, text)
+    return end(CallEnding.DONE, running.result())
 
 
-async def _called(ready: ReadyCall) -> object:
+async def _called(ready: ReadyCall, *, max_result_chars: int) -> str:
+    """What the model is told of the result. Its own code runs in that too, and may raise anything."""
     function = partial(ready.tool.function, *ready.args, **ready.kwargs)
     result: object = function() if ready.tool.is_async else await in_own_thread(function)
-    return await result if inspect.isawaitable(result) else result
+    result = await result if inspect.isawaitable(result) else result
+    try:
+        return result_text(result, max_chars=max_result_chars)
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise ToolError("The tool gave back something that cannot be shown.") from problem
 
 
-def _looked_at(task: "asyncio.Future[object]") -> None:
+def _looked_at(task: "asyncio.Future[str]") -> None:
     """Nobody is told of what a tool raises after it was given up."""
     if not task.cancelled():
         task.exception()

@@ -55,7 +55,16 @@ class Container(containers.DeclarativeContainer):
     factory = _Shared(AdapterFactory, builders, modules_for=providers.Callable(partial, modules_for, open_wire))
     endpoints = _Shared(EndpointDirectory, settings.provided.base_urls, keys)
     pool = _Shared(PooledModel, factory.provided.create, endpoints, clock)
-    model = _Shared(build_stack, pool, settings=settings, ledger=ledger, keys=keys, clock=clock, counter=counter)
+    model = _Shared(
+        build_stack,
+        pool,
+        settings=settings,
+        ledger=ledger,
+        keys=keys,
+        clock=clock,
+        counter=counter,
+        catalog=catalog,
+    )
 
     # what applications see
     formatter = _Shared(MessageFormatter)

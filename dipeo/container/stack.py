@@ -1,11 +1,21 @@
 """The order of the stations between the service and the pool; written here and nowhere else."""
 
 from dipeo.config import Settings
+from dipeo.domain.catalog import UNKNOWN
+from dipeo.domain.ports.catalog import ModelCatalogPort
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.ports.tokens import TokenCounterPort
+from dipeo.domain.service import LLMService
+from dipeo.infrastructure.llm.drivers.candidates import WindowOf
+from dipeo.infrastructure.llm.drivers.circuits import Circuits
+from dipeo.infrastructure.llm.drivers.latencies import LatencyBook
+from dipeo.infrastructure.llm.drivers.retry_budget import RetryBudget
+from dipeo.infrastructure.llm.wrappers.breaker import BreakerModel
+from dipeo.infrastructure.llm.wrappers.fallback import FallbackModel
+from dipeo.infrastructure.llm.wrappers.hedging import HedgedModel
 from dipeo.infrastructure.llm.wrappers.metered import MeteredModel
 from dipeo.infrastructure.llm.wrappers.retrying import RetryingModel
 from dipeo.infrastructure.llm.wrappers.time_limited import TimeLimitedModel
@@ -20,15 +30,32 @@ def build_stack(
     keys: APIKeyPort,
     clock: ClockPort,
     counter: TokenCounterPort | None = None,
+    catalog: ModelCatalogPort | None = None,
 ) -> ChatModelPort:
-    """Retries around one attempt, its record around its time limit around the pool.
+    """Fallbacks, retries, hedging, the breaker, then one attempt: its record around its time limit around the pool.
 
-    A `counter` that learns is told what every answered request used.
+    A station that is not configured is not built. A `counter` that learns is told what every answered request used.
+    Without a `catalog` nothing falls back: that is for what only the same model can do, such as embeddings.
     """
     limited = TimeLimitedModel(pool, clock)
     observe = counter.observe if isinstance(counter, CalibratingTokenCounter) else None
-    metered = MeteredModel(limited, ledger=ledger, keys=keys, clock=clock, observe=observe)
-    return RetryingModel(metered, clock, retries_unknown_outcome=settings.retries_unknown_outcome)
+    model: ChatModelPort = MeteredModel(limited, ledger=ledger, keys=keys, clock=clock, observe=observe)
+    if failures := settings.breaker_failures:
+        circuits = Circuits(keys, clock, failures=failures, cool_down_s=settings.breaker_cool_down_s)
+        model = BreakerModel(model, circuits)
+    if share := settings.hedge_share:
+        model = HedgedModel(model, clock, LatencyBook(share=share))
+    budget = None if settings.retry_share is None else RetryBudget(clock, share=settings.retry_share)
+    model = RetryingModel(model, clock, retries_unknown_outcome=settings.retries_unknown_outcome, budget=budget)
+    return model if catalog is None else FallbackModel(model, clock, window_of=_windows(catalog))
+
+
+def _windows(catalog: ModelCatalogPort) -> WindowOf:
+    def window_of(service: LLMService, model: str) -> int | None:
+        window_tokens = catalog.facts(model, service=service).context_window_tokens
+        return None if window_tokens is UNKNOWN else window_tokens
+
+    return window_of
 
 
 def build_errands(model: ChatModelPort, *, clock: ClockPort) -> ChatModelPort:

@@ -10,6 +10,7 @@ from attrs import frozen
 from dipeo.config import HTTP_WIRE, LEGACY_SDK_WIRE
 from dipeo.domain.errors import ConfigurationError
 from dipeo.domain.service import LLMService
+from dipeo.infrastructure.environment_warnings import warn_of_environment
 from dipeo.infrastructure.llm.drivers.base import WireOpener
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire
@@ -40,7 +41,9 @@ class ChosenWires:
 
     def __call__(self, endpoint: Endpoint, credentials: Mapping[str, str]) -> Wire:
         """The wire. Raises `ConfigurationError` where the client that it needs is not installed."""
-        opened: Wire = _import(self.module_for(endpoint.service)).open_wire(endpoint, credentials)
+        module = self.module_for(endpoint.service)
+        warn_of_environment(endpoint.service, is_sdk=module != _HTTP)
+        opened: Wire = _import(module).open_wire(endpoint, credentials)
         return opened
 
     def module_for(self, service: LLMService) -> str:

@@ -3,6 +3,7 @@
 import math
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from attrs import field, frozen
 
@@ -11,6 +12,9 @@ from dipeo.domain.json_value import JsonValue
 from dipeo.domain.service import LLMService
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.domain.verdict import OUTCOME_UNKNOWN_VERDICTS, Verdict
+
+_ANSWERED_VERDICTS: Final = frozenset({Verdict.EMPTY_RESPONSE, Verdict.TOOL_CALL_INVALID})
+"""The model did its work, and what it made is of no use."""
 
 
 class Billed(StrEnum):
@@ -60,7 +64,7 @@ class Attempt:
     @property
     def billed(self) -> Billed:
         """Whether it costs: an answer does, a refusal does not, and where nobody saw the end, perhaps."""
-        if self.verdict is None or self.verdict is Verdict.EMPTY_RESPONSE:
+        if self.verdict is None or self.verdict in _ANSWERED_VERDICTS:
             return Billed.YES
         return Billed.PERHAPS if self.verdict in OUTCOME_UNKNOWN_VERDICTS else Billed.NO
 

@@ -154,7 +154,7 @@ def cost_at(prices: Prices, usage: Usage, *, model: str, prompt_cache: PromptCac
     fresh_tokens = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
     if fresh_tokens < 0:
         return unknown_cost("more tokens were cached than the input had")
-    is_long = prompt_cache is PromptCache.LONG
+    is_long = PromptCache(prompt_cache) is PromptCache.LONG
     classes = (
         ("input", prices.input, fresh_tokens),
         ("cached input", prices.cached, usage.cached_tokens),

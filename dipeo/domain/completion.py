@@ -10,6 +10,7 @@ from dipeo.domain.attempt import Attempt
 from dipeo.domain.checks import check_identifier
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject
+from dipeo.domain.model import ModelTarget
 from dipeo.domain.parts import CitationPart, Part, ReasoningPart, TextPart, ToolCallPart, text_of
 from dipeo.domain.sampling import NO_SAMPLING, ReasoningEffort, Sampling
 from dipeo.domain.service import LLMService
@@ -96,7 +97,8 @@ class CompletionOptions(TypedDict, total=False):
     the beginning of the request for a `short` or a `long` time. `reasoning_budget_tokens` bounds the model's thinking.
     `timeout_s` bounds the whole call in seconds, `first_token_timeout_s` the wait for a stream's first event,
     `idle_timeout_s` every silence after it; `max_attempts` is the number of attempts in all; `provider_options`
-    go into the request body as they are; `strict` makes every adaptation an error.
+    go into the request body as they are; `strict` makes every adaptation an error. `fallbacks` are the models, aliases
+    or targets that are asked, in this order, when this one cannot answer; `[]` for none.
     """
 
     temperature: float | None
@@ -120,6 +122,7 @@ class CompletionOptions(TypedDict, total=False):
     provider_options: Mapping[str, object]
     base_url: str | None
     strict: bool
+    fallbacks: "Iterable[str | ModelTarget] | None"
 
 
 @frozen(kw_only=True)
@@ -129,7 +132,7 @@ class CompletionRequest:
     `deadline_at_s` is on the clock's monotonic scale; `max_attempts` counts all attempts of the call. `attempt_number`
     and `waited_s` (seconds before this attempt) are set by the station that retries. `previous_response_id` is the
     provider's name for an answer that this request goes on from, where it keeps answers. `notes` are carried over to
-    the completion.
+    the completion. `fallbacks` are the candidates after this one.
     """
 
     service: LLMService
@@ -153,6 +156,7 @@ class CompletionRequest:
     attempt_number: int = 1
     waited_s: float = 0.0
     notes: tuple[str, ...] = ()
+    fallbacks: tuple[ModelTarget, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         check_identifier("model", self.model)

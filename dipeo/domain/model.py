@@ -1,25 +1,49 @@
 """What a model can be asked, and how an alias points at one."""
 
+from collections.abc import Iterable, Mapping
+from typing import Final
+
 from attrs import field, frozen
 
 from dipeo.domain.checks import check_identifier
+from dipeo.domain.errors import ValidationError
 from dipeo.domain.sampling import ReasoningEffort
 from dipeo.domain.service import LLMService
 from dipeo.domain.tools import ProviderTool, SchemaMode
+
+MAX_FALLBACKS: Final = 10
 
 
 def _as_service(name: LLMService | str) -> LLMService:
     return LLMService.from_name(name)
 
 
+def as_fallbacks(fallbacks: object) -> "tuple[ModelTarget | str, ...]":
+    """Whom to ask instead, in this order: aliases, names of models, or targets. Raises `ValidationError`."""
+    if isinstance(fallbacks, str | bytes | Mapping) or not isinstance(fallbacks, Iterable):
+        raise ValidationError(
+            "'fallbacks' must be a list of models.",
+            field="fallbacks",
+            suggestion="Write fallbacks=['claude'], with names, aliases or ModelTargets.",
+        )
+    given = tuple(fallbacks)
+    if len(given) > MAX_FALLBACKS:
+        raise ValidationError(f"'fallbacks' has {len(given)} models, {MAX_FALLBACKS} at most.", field="fallbacks")
+    return tuple(each if isinstance(each, ModelTarget) else check_identifier("fallbacks", each) for each in given)
+
+
 @frozen(kw_only=True)
 class ModelTarget:
-    """Where an alias points: a service, the model's name there, and where needed a key and an endpoint."""
+    """Where an alias points: a service, the model's name there, and where needed a key and an endpoint.
+
+    `fallbacks` are asked, in this order, when this one cannot answer, unless a call or a person names others.
+    """
 
     service: LLMService = field(converter=_as_service)
     model: str
     api_key_id: str | None = None
     base_url: str | None = None
+    fallbacks: "tuple[ModelTarget | str, ...]" = field(default=(), converter=as_fallbacks)
 
     def __attrs_post_init__(self) -> None:
         check_identifier("model", self.model)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 
 from attrs import evolve, field, frozen
+from attrs.converters import optional
 
 from dipeo.domain.checks import check_identifier, check_json_object, check_text
 from dipeo.domain.conversation import Conversation
@@ -12,6 +13,7 @@ from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject
 from dipeo.domain.memory import MemoryPolicy, RememberEverything, as_memory
 from dipeo.domain.message import Message
+from dipeo.domain.model import ModelTarget, as_fallbacks
 from dipeo.domain.parts import Part
 from dipeo.domain.sampling import NO_SAMPLING, Sampling
 from dipeo.domain.service import LLMService
@@ -38,6 +40,8 @@ class PersonLLMConfig:
     `model` is a model's name or an alias; `service` is inferred from it when None. `prompt_file` is a path below the
     base directory and wins over `system_prompt` when it can be loaded; `prompt_variables` fill `{name}` in either.
     `base_url` points at another endpoint of the same service. `provider_options` go into the request body as they are.
+    `fallbacks` are the models, aliases or targets that are asked when this one cannot answer; None leaves it to the
+    alias.
     """
 
     model: str | None = None
@@ -49,6 +53,7 @@ class PersonLLMConfig:
     sampling: Sampling = NO_SAMPLING
     base_url: str | None = None
     provider_options: JsonObject = field(factory=dict, converter=_as_options)
+    fallbacks: tuple[ModelTarget | str, ...] | None = field(default=None, converter=optional(as_fallbacks))
 
     def __attrs_post_init__(self) -> None:
         for name in ("model", "api_key_id", "base_url"):

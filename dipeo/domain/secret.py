@@ -3,13 +3,20 @@
 import base64
 import hashlib
 import hmac
+import json
+import re
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Final, NoReturn
 from urllib.parse import quote
 
 from dipeo.domain.errors import MalformedAPIKeyError
 
 _MASK: Final = "***"
+_MIN_PIECE_CHARS: Final = 8
+"""A shorter piece of a key gives nothing away, and may be a piece of anything."""
+
+_URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def _is_key(value: object) -> bool:
@@ -42,11 +49,34 @@ class Secret:
         return self._value
 
     def redact(self, text: str) -> str:
-        """`text` with the value masked wherever it stands, also URL-quoted or in base64."""
-        encoded = base64.b64encode(self._value.encode("ascii")).decode("ascii").rstrip("=")
-        for shape in sorted({self._value, quote(self._value, safe=""), encoded}, key=len, reverse=True):
+        """`text` with the value masked wherever it stands, also quoted for a URL, JSON or HTML, or within base64.
+
+        Where the text breaks off in the middle of the value, what is there of it is masked too.
+        """
+        written = self._as_written()
+        for shape in sorted({*written, *self._in_base64()}, key=len, reverse=True):
             text = text.replace(shape, _MASK)
+        for shape in written:
+            for size in range(min(len(shape) - 1, len(text)), _MIN_PIECE_CHARS - 1, -1):
+                if text.endswith(shape[:size]):
+                    return text[:-size] + _MASK
         return text
+
+    def _as_written(self) -> set[str]:
+        value = self._value
+        quoted = quote(value, safe="")
+        in_lower_case = re.sub("%..", lambda found: found[0].lower(), quoted)
+        return {value, quoted, in_lower_case, json.dumps(value)[1:-1], escape(value), escape(value, quote=False)}
+
+    def _in_base64(self) -> Iterator[str]:
+        """What base64 makes of the value, whatever stands before and behind it: the letters that depend on it alone."""
+        for before in range(3):
+            encoded = base64.b64encode(b" " * before + self._value.encode("ascii")).rstrip(b"=")
+            is_open = (before + len(self._value)) % 3 != 0
+            core = encoded[before + (before > 0) : -1 if is_open else None].decode("ascii")
+            if len(core) >= _MIN_PIECE_CHARS:
+                yield core
+                yield core.translate(_URL_SAFE)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and hmac.compare_digest(self._value, other._value)

@@ -1,5 +1,6 @@
 """What one attempt came to."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -38,9 +39,20 @@ RETRYABLE_VERDICTS = frozenset(
         Verdict.PROVIDER_ERROR,
         Verdict.EMPTY_RESPONSE,
         Verdict.CONNECT_FAILED,
+        Verdict.TOOL_CALL_INVALID,
     }
 )
-"""Failures after which the same request may succeed and nothing was answered for the failed one."""
+"""Failures after which the same request may succeed, and whose bill, if any, is known."""
+
+RETRY_LIMITS: Mapping[Verdict, int] = {
+    Verdict.PROVIDER_ERROR: 2,
+    Verdict.EMPTY_RESPONSE: 1,
+    Verdict.TOOL_CALL_INVALID: 1,
+}
+"""How often a call is tried again for such a failure, whatever its allowance; others have no limit of their own."""
+
+EARLY_RETRY_LIMITS: Mapping[Verdict, int] = {**RETRY_LIMITS, Verdict.OVERLOADED: 1}
+"""The same where somebody else can be asked instead."""
 
 OUTCOME_UNKNOWN_VERDICTS = frozenset(
     {

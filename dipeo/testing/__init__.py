@@ -7,6 +7,7 @@ from dipeo.testing.scripted import ScriptedModel, ScriptedService
 from dipeo.testing.simulator import (
     Fault,
     ProviderSimulator,
+    RateLimit,
     Reply,
     SimulatedCitation,
     SimulatedMessage,
@@ -28,6 +29,7 @@ __all__ = [
     "Fault",
     "ManualClock",
     "ProviderSimulator",
+    "RateLimit",
     "Reply",
     "ScriptedModel",
     "ScriptedService",

@@ -176,7 +176,7 @@ def _facts_of(error: Any) -> list[str]:
 
 
 def _retried(verdict: Verdict | None) -> str:
-    if verdict is Verdict.EMPTY_RESPONSE:
+    if verdict in {Verdict.EMPTY_RESPONSE, Verdict.TOOL_CALL_INVALID}:
         return "once"
     if verdict in RETRYABLE_VERDICTS:
         return "yes"

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Unpack
 
 import pytest
+from attrs import evolve
 
 import dipeo
 from dipeo import Completion, LLMService, LLMServicePort, Settings, errors
@@ -169,6 +170,8 @@ async def test_what_is_recorded_is_what_the_server_saw(
 ) -> None:
     """Whatever the fault, no more requests reach the server than attempts are allowed, and each has its record."""
     ledger = FakeLedger()
+    # Each fault stands for itself: what a breaker or a budget remembers of the one before is shown elsewhere.
+    settings = evolve(settings, breaker_failures=0, retry_share=None)
     async with dipeo.connect(settings, ledger=ledger, clock=ManualClock()) as llm:
         for name, fault in FAULTS.items():
             simulator.script(service.value, *[fault] * max_attempts)

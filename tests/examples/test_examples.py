@@ -40,6 +40,28 @@ TELLING: Mapping[str, tuple[str, ...]] = {
         "-- at first: guests[0].meal must be one of 'fish', 'vegetables'.",
         "{'day': 'Sunday', 'guests': [{'name': 'Grace'}]}",
     ),
+    "pictures.py": (
+        "openai: I see 1 image (image/png, 69 bytes) and 1 document (application/pdf, 40 bytes).",
+        "anthropic: I see 1 image",
+        "grok-4 was not asked: messages[0].content[1] is not taken.",
+    ),
+    "reasoning.py": (
+        "anthropic thinks: Seven goes into 1,001.",
+        "Ada says: Yes, it is.",
+        "-- messages[1].content[0] dropped",
+        "Ada says: No: it is 17 times 59. (7 tokens of thought)",
+    ),
+    "web_search.py": (
+        "-- to be kept: anthropic, web_search",
+        "The comet returns in 2061. [1]",
+        "[1] The Almanac, https://almanac.example.com/halley",
+        "In 1986, says the Almanac.",
+    ),
+    "long_conversation.py": (
+        "62 messages in the conversation, 6 sent",
+        "room 3 is the only one with a stove",
+        "-- summed up by gemini-3.5-flash, answered by claude-sonnet-5-5",
+    ),
     "workflow_engine.py": ("writer: ", "editor: ", "The diagram's test passes."),
     "own_alias_and_endpoint.py": (
         "-- llama-3.3-70b-instruct on openai_compatible",

@@ -14,15 +14,22 @@ from urllib.parse import parse_qsl
 import orjson
 from attrs import define, frozen
 
-from dipeo.domain.errors import ConnectFailedError, ConnectionLostError, MalformedResponseError, ServiceClosedError
+from dipeo.domain.errors import (
+    ConfigurationError,
+    ConnectFailedError,
+    ConnectionLostError,
+    MalformedResponseError,
+    ServiceClosedError,
+)
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
-from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
+from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, readable, sample_of
 from dipeo.testing import Fault, Reply
+from dipeo.testing.simulator.faults.dealing import FaultDealer, FaultWish
 from dipeo.testing.simulator.planning import Plan
 from dipeo.testing.simulator.routing import Router
-from dipeo.testing.simulator.steps import Chunk, Close, Hang, Headers, Reset, Sleep, Status, Step
+from dipeo.testing.simulator.steps import Bytes, Chunk, Close, Hang, Headers, Reset, Sleep, Status, Step
 from tests.virtual_world.interruption import NO_FAILURE, FailOnce
 from tests.virtual_world.virtual_loop import VirtualLoop
 
@@ -93,6 +100,10 @@ class InProcessProviders:
     def base_urls(self) -> Mapping[str, str]:
         """Where each service is found."""
         return self._router.base_urls(ORIGIN)
+
+    def deal_faults(self, faults: FaultWish) -> None:
+        """From now on, these faults of the catalogue strike what is not decided otherwise."""
+        self._router.dealer = FaultDealer(faults)
 
     @property
     def unused(self) -> int:
@@ -186,9 +197,9 @@ class InProcessStream(WireStream):
         parser = parser_for(self._framing)
         while piece := await self._playback.piece():
             for event in parser.feed(piece):
-                yield event
+                yield readable(event)
         for event in parser.finish():
-            yield event
+            yield readable(event)
 
     async def reply(self) -> WireReply:
         return await self._playback.reply()
@@ -307,6 +318,9 @@ class Playback:
         match step:
             case Sleep(delay_s):
                 self._at_s += delay_s
+            case Bytes():
+                await self._until(self._at_s)
+                raise ConfigurationError("What answers at the base URL does not speak HTTP.", sent=True)
             case Hang():
                 await self._wire.closing.wait()
                 raise _lost("ClientConnectionError")

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -60,7 +60,10 @@ class Caller:
 
 @frozen(kw_only=True)
 class WorldPlan:
-    """A whole world. `rates` says how often each fault strikes, those left out never; a `script` decides instead."""
+    """A whole world. `rates` says how often each fault strikes, those left out never; a `script` decides instead.
+
+    `stations` are settings of retry budget, breaker and hedging.
+    """
 
     seed: int
     callers: tuple[Caller, ...]
@@ -72,6 +75,7 @@ class WorldPlan:
     max_linger_s: float = 0.0
     ledger_delay_s: float | None = None
     closes_at_s: float | None = None
+    stations: Mapping[str, Any] = field(factory=dict)
 
     @classmethod
     def from_seed(cls, seed: int) -> "WorldPlan":

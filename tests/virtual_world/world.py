@@ -72,7 +72,9 @@ def run_world(
 
 async def _live(loop: VirtualLoop, plan: WorldPlan, failing: FailOnce, cancel_first_at: Sequence[int]) -> World:
     def settings(providers: InProcessProviders) -> Settings:
-        return Settings(base_urls=providers.base_urls, retries_unknown_outcome=plan.retries_unknown_outcome)
+        return Settings(
+            base_urls=providers.base_urls, retries_unknown_outcome=plan.retries_unknown_outcome, **plan.stations
+        )
 
     stack = Stack(
         loop,

@@ -13,11 +13,13 @@ from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Framing
 from dipeo.infrastructure.llm.wires import framing
 from dipeo.infrastructure.llm.wires.framing import (
+    UNREADABLE,
     EventParser,
     JsonLines,
     ServerSentEvents,
     parse_json,
     parser_for,
+    readable,
     sample_of,
 )
 
@@ -275,3 +277,19 @@ def test_blank_events_do_not_add_up() -> None:
     for _ in range(40):
         assert parser.feed(b"data:\n\n" * 100_000) == []
     assert parser.feed(b"data: 1\n\n") == [1]
+
+
+@pytest.mark.parametrize("framing_kind", Framing)
+@pytest.mark.parametrize("place", range(1, 3))
+def test_what_came_before_an_unreadable_event_is_given_first(framing_kind: Framing, place: int) -> None:
+    """Events that arrive together with one that cannot be read are not lost with it; alone, it is an error at once."""
+    texts = [b"[1]", b"[2]", b"[3]"]
+    texts[place] = b"[oops"
+    mark = (b"data: ", b"\n\n") if framing_kind is Framing.SSE else (b"", b"\n")
+    events = parser_for(framing_kind).feed(b"".join(mark[0] + text + mark[1] for text in texts))
+    assert events == [*([1], [2])[:place], UNREADABLE]
+    with pytest.raises(MalformedResponseError):
+        parser_for(framing_kind).feed(mark[0] + b"[oops" + mark[1])
+    with pytest.raises(MalformedResponseError):
+        readable(UNREADABLE)
+    assert readable([1]) == [1]

@@ -124,8 +124,8 @@ async def test_a_connection_closed_before_the_answer_leaves_the_outcome_unknown(
     assert caught.value.is_outcome_unknown
 
 
-async def test_a_server_that_does_not_speak_http_is_malformed() -> None:
-    """A greeting of another protocol is no HTTP status."""
+async def test_a_server_that_does_not_speak_http_is_a_wrong_address() -> None:
+    """A greeting of another protocol is no HTTP status: the base URL is not a provider's."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
@@ -139,7 +139,7 @@ async def test_a_server_that_does_not_speak_http_is_malformed() -> None:
         with pytest.raises(DipeoError) as caught:
             await wire.send(EXCHANGE)
         await wire.aclose()
-    assert isinstance(caught.value, MalformedResponseError | ConnectionLostError)
+    assert isinstance(caught.value, ConfigurationError | ConnectionLostError)
     assert "sk-canary" not in repr(caught.value) + str(caught.value.__cause__) + str(caught.value.__context__)
 
 

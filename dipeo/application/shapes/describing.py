@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from dipeo.application.shapes.classes import class_fields, is_model_class, is_object_class, made, model_built
 from dipeo.application.shapes.definitions import Definitions
+from dipeo.application.shapes.effort import bounded_work, take_step
 from dipeo.application.shapes.json_schema import are_equal, check_schema, check_value, is_array, is_number
 from dipeo.application.shapes.shape import (
     Build,
@@ -40,12 +41,22 @@ _SETS: Final = (set, Set, frozenset)
 _MAPPINGS: Final = (dict, Mapping, MutableMapping)
 _BOUNDS: Final = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum",
                   "multiple_of": "multipleOf", "pattern": "pattern"}  # fmt: skip
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        # It would pass every check that compares it, or raise there.
+        raise ValueError(text)
+    return number
+
+
 _PARSED: Final[Mapping[type, tuple[JsonObject, Callable[[str], object]]]] = {
     datetime: ({"type": "string", "format": "date-time"}, datetime.fromisoformat),
     date: ({"type": "string", "format": "date"}, date.fromisoformat),
     time: ({"type": "string", "format": "time"}, time.fromisoformat),
     UUID: ({"type": "string", "format": "uuid"}, UUID),
-    Decimal: ({"type": "string", "description": "A decimal number."}, Decimal),
+    Decimal: ({"type": "string", "description": "A decimal number."}, _decimal),
 }
 
 
@@ -174,11 +185,13 @@ class Describer:
 
         def build(value: JsonValue) -> object:
             mismatches: list[MismatchError] = []
-            for each in described:
-                try:
-                    return each.build(value)
-                except MismatchError as mismatch:
-                    mismatches.append(mismatch)
+            with bounded_work():
+                for each in described:
+                    take_step()
+                    try:
+                        return each.build(value)
+                    except MismatchError as mismatch:
+                        mismatches.append(mismatch)
             inner = [each for each in mismatches if all(problem.where for problem in each.problems)]
             if inner:
                 raise min(inner, key=lambda each: len(each.problems))

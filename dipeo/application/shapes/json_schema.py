@@ -1,10 +1,13 @@
 """Checks JSON values against a JSON schema, and says which schemas can be checked."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
+from dipeo.application.shapes.effort import bounded_work, take_step
 from dipeo.application.shapes.shape import MAX_PROBLEMS, MismatchError, Problem, kind_of
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject, JsonValue
@@ -91,6 +94,9 @@ def _check_schema(schema: JsonObject, root: JsonObject, *, field: str, where: st
             re.compile(pattern if isinstance(pattern, str) else "")
         except re.error as problem:
             raise ValidationError(f"{where} has a pattern that cannot be read: {problem}.", field=field) from None
+    for word, is_said in _WELL_SAID.items():
+        if word in schema and not is_said(schema[word]):
+            raise ValidationError(f"{where} has no {word!r} that can be checked: {schema[word]!r}.", field=field)
     if "$ref" in schema and _referred(schema["$ref"], root) is None:
         raise ValidationError(f"{where} refers to {schema['$ref']!r}, which is not in the schema.", field=field)
     for step, each in subschemas(schema):
@@ -99,16 +105,14 @@ def _check_schema(schema: JsonObject, root: JsonObject, *, field: str, where: st
 
 def check_value(schema: JsonObject, value: JsonValue, *, root: JsonObject | None = None) -> None:
     """Raises `MismatchError`, saying all that is wrong, for a value that does not fit the schema."""
-    found: list[Problem] = []
-    for problem in _problems(schema, value, schema if root is None else root, _MAX_DEPTH):
-        found.append(problem)
-        if len(found) == MAX_PROBLEMS:
-            break
+    with bounded_work():
+        found = list(islice(_problems(schema, value, schema if root is None else root, _MAX_DEPTH), MAX_PROBLEMS))
     if found:
         raise MismatchError(*found)
 
 
 def _problems(schema: JsonValue, value: JsonValue, root: JsonObject, depth: int) -> Iterator[Problem]:
+    take_step()
     if depth == 0:
         yield Problem("is nested too deep")
         return
@@ -243,8 +247,13 @@ def _sized(kind: type[str] | type[Sequence[JsonValue]] | type[Mapping[str, JsonV
 
 
 def _is_multiple(value: float, of: float) -> bool:
-    quotient = value / of
-    return abs(quotient - round(quotient)) < 1e-9
+    if isinstance(value, int) and isinstance(of, int):
+        return value % of == 0
+    try:
+        quotient = value / of
+    except OverflowError:
+        return False
+    return math.isfinite(quotient) and abs(quotient - round(quotient)) < 1e-9
 
 
 def _are_unique(value: JsonValue, wanted: JsonValue) -> bool:
@@ -268,4 +277,14 @@ _BOUNDS: Final[Mapping[str, _Check]] = {
     "maxProperties": _sized(Mapping, -1),
     "uniqueItems": _are_unique,
     "pattern": lambda value, pattern: not isinstance(value, str) or re.search(str(pattern), value) is not None,
+}
+# Anything else would be a limit that nobody keeps, or that raises when a value comes.
+_WELL_SAID: Final[Mapping[str, Callable[[JsonValue], bool]]] = {
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), is_number),
+    **dict.fromkeys((name for name in _BOUNDS if name.startswith(("min", "max")) and name[3:4].isupper()), is_number),
+    **dict.fromkeys(("enum", "required", *_LISTS), is_array),
+    **dict.fromkeys(_MAPPINGS, lambda said: isinstance(said, Mapping)),
+    **dict.fromkeys(_SINGLES, lambda said: isinstance(said, bool | Mapping)),
+    "multipleOf": lambda said: is_number(said) and said > 0,  # type: ignore[operator]
+    "pattern": lambda said: isinstance(said, str),
 }

@@ -1,6 +1,5 @@
 """Versions, settings, and variables that others would obey."""
 
-import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -9,23 +8,12 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from dipeo import __version__
+from dipeo.infrastructure.environment_warnings import foreign_variables
 
 if TYPE_CHECKING:
     from dipeo.config import Settings
 
 _SDKS: Final = ("openai", "anthropic", "google-genai", "ollama")
-
-# Variables by which the official SDKs go elsewhere, or with other credentials, than the program says.
-_FOREIGN_VARIABLES: Final = (
-    "OPENAI_BASE_URL",
-    "OPENAI_API_BASE",
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_AUTH_TOKEN",
-    "GOOGLE_GEMINI_BASE_URL",
-    "GOOGLE_GENAI_USE_VERTEXAI",
-    "OLLAMA_HOST",
-    "GROQ_BASE_URL",
-)
 
 
 @frozen(kw_only=True)
@@ -59,11 +47,7 @@ class EnvironmentReport:
 
 def examine_environment(settings: "Settings") -> EnvironmentReport:
     """The report on these settings; imports nothing that it reports on."""
-    warnings = [
-        f"{variable} is set. Official SDKs obey it; dipeo ignores it."
-        for variable in _FOREIGN_VARIABLES
-        if os.environ.get(variable)
-    ]
+    warnings = [str(variable) for variable in foreign_variables()]
     if not settings.base_dir.is_dir():
         warnings.append(f"The base directory {str(settings.base_dir)!r} is no directory: no prompt file will be found.")
     versions = {"dipeo": __version__, "Python": platform.python_version(), "aiohttp": _version("aiohttp") or "missing"}

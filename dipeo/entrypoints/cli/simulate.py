@@ -24,6 +24,12 @@ def simulate(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Other answers for another seed.")] = 0,
     host: Annotated[str, typer.Option("--host", help="An address of this machine's own (127.0.0.0/8).")] = _LOOPBACK,
+    faults: Annotated[
+        str,
+        typer.Option(
+            "--faults", metavar="SEED", help="Let calls fail as a number decides, or by names such as F12,F04.inf."
+        ),
+    ] = "",
     is_logging: Annotated[bool, typer.Option("--log", help="Write a line to stderr for each request.")] = False,
 ) -> None:
     """Answer like the providers, on this machine alone, until Ctrl-C.
@@ -32,16 +38,14 @@ def simulate(
     """
     with failures_reported():
         address = _loopback(host)
-        asyncio.run(_serve(address, port=port, seed=seed, is_logging=is_logging))
+        asyncio.run(_serve(address, port=port, seed=seed, faults=faults, is_logging=is_logging))
 
 
-async def _serve(host: str, *, port: int, seed: int, is_logging: bool) -> None:
-    from dipeo.testing import ProviderSimulator
-
+async def _serve(host: str, *, port: int, seed: int, faults: str, is_logging: bool) -> None:
     has_ended = asyncio.Event()
     for kind in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(kind, has_ended.set)
-    simulator = ProviderSimulator(seed=seed, host=host, port=port)
+    simulator = _simulator(host, port=port, seed=seed, faults=faults)
     try:
         await simulator.start()
     except OSError as problem:
@@ -55,9 +59,27 @@ async def _serve(host: str, *, port: int, seed: int, is_logging: bool) -> None:
         await simulator.aclose()
 
 
+def _simulator(host: str, *, port: int, seed: int, faults: str) -> "ProviderSimulator":
+    from dipeo.testing import ProviderSimulator
+
+    names = [name.strip() for name in faults.split(",") if name.strip()]
+    wish = int(faults) if faults.strip().isdecimal() else names
+    try:
+        return ProviderSimulator(seed=seed, host=host, port=port, faults=wish)
+    except ValueError as problem:
+        message = str(problem)
+    raise ValidationError(
+        f"{message[:1].upper()}{message[1:]}.",
+        field="--faults",
+        suggestion="The names are in docs/reference/faults.md; a number chooses some of them.",
+    )
+
+
 def _introduce(simulator: "ProviderSimulator") -> None:
     lines = [f"export DIPEO_{service.upper()}_BASE_URL={url}" for service, url in simulator.base_urls.items()]
     write("\n".join(lines) + "\n")
+    for name, rate in simulator.fault_rates.items():
+        warn(f"{name} strikes {rate:.0%} of the calls that it can.")
     warn("Paste these lines where dipeo runs, and give it any keys, such as OPENAI_API_KEY=sk-simulated; Ctrl-C ends.")
 
 

@@ -109,6 +109,8 @@ class FileKeys(APIKeyPort):
             reason = f"it is not valid TOML ({f'line {line.group(1)}' if line else 'at its end'})"
         except UnicodeDecodeError:
             pass
+        except (ValueError, RecursionError):
+            reason = "it holds a number too long, or lists too deep, to be read"
         # Raised out here, for the parser's own errors may hold the content.
         if tables is None:
             raise self._unusable(reason)

@@ -7,6 +7,8 @@ async with ProviderSimulator(seed=7) as simulator:
 
 from __future__ import annotations
 
+from dipeo.testing.simulator.counters import SimulatorCounters
+from dipeo.testing.simulator.rate_limits import RateLimit
 from dipeo.testing.simulator.reply_parts import SimulatedCitation, SimulatedProviderTool, SimulatedToolCall
 from dipeo.testing.simulator.request_log import SimulatedMessage, SimulatedRequest
 from dipeo.testing.simulator.script import Fault, Reply
@@ -15,10 +17,12 @@ from dipeo.testing.simulator.server import ProviderSimulator
 __all__ = [
     "Fault",
     "ProviderSimulator",
+    "RateLimit",
     "Reply",
     "SimulatedCitation",
     "SimulatedMessage",
     "SimulatedProviderTool",
     "SimulatedRequest",
     "SimulatedToolCall",
+    "SimulatorCounters",
 ]

@@ -9,9 +9,11 @@ import attrs
 from dipeo.testing.simulator.answers import complete_answer
 from dipeo.testing.simulator.deciding import seeded_reply
 from dipeo.testing.simulator.exchange import Answer, Dialect, Document, Incoming, ParsedCall, Problem, StreamFrames
+from dipeo.testing.simulator.faults.dealing import dialect_of
+from dipeo.testing.simulator.faults.entry import FaultCase, Mode
 from dipeo.testing.simulator.json_value import encode_json
 from dipeo.testing.simulator.script import Fault, Reply, ScriptedAnswer
-from dipeo.testing.simulator.steps import Chunk, Close, Hang, Headers, Reset, Sleep, Status, Step
+from dipeo.testing.simulator.steps import Chunk, Close, Hang, Headers, Reset, Sleep, Status, Step, Steps
 
 
 @attrs.frozen(slots=True)
@@ -29,9 +31,20 @@ def plan_document(document: Document) -> Plan:
 
 def plan_call(dialect: Dialect, call: ParsedCall, scripted: ScriptedAnswer | None, seed: int) -> Plan:
     """The scripted answer to a call, or a seeded one where nothing is scripted."""
+    if isinstance(scripted, FaultCase):
+        steps = _steps_of(dialect, call, scripted)
+        if steps is not None:
+            return Plan(next((step.code for step in steps if isinstance(step, Status)), None), steps)
+        scripted = None
     if isinstance(scripted, Fault):
         return _plan_fault(dialect, call, scripted, seed)
     return _plan_reply(dialect, call, scripted or seeded_reply(seed, dialect.service, call))
+
+
+def _steps_of(dialect: Dialect, call: ParsedCall, case: FaultCase) -> Steps | None:
+    mode = Mode.STREAM if call.is_stream else Mode.UNARY
+    spoken = dialect_of(dialect.service, call.incoming.path)
+    return case.steps(spoken, mode, credential=dialect.credential(call.incoming))
 
 
 def _plan_reply(dialect: Dialect, call: ParsedCall, reply: Reply) -> Plan:

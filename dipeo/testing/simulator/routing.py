@@ -7,10 +7,15 @@ from collections.abc import Mapping
 
 import attrs
 
+from dipeo.testing.simulator.counters import Tally
 from dipeo.testing.simulator.dialects import all_dialects
 from dipeo.testing.simulator.exchange import Dialect, Incoming, ParsedCall, RefusalError
+from dipeo.testing.simulator.faults.dealing import FaultDealer
+from dipeo.testing.simulator.faults.entry import FaultCase
 from dipeo.testing.simulator.json_value import JsonValue, as_object, as_text
+from dipeo.testing.simulator.limit_words import limit_headers, limit_problem
 from dipeo.testing.simulator.planning import Plan, plan_call, plan_document
+from dipeo.testing.simulator.rate_limits import RateLimits
 from dipeo.testing.simulator.request_log import (
     RequestLog,
     SimulatedRequest,
@@ -19,6 +24,7 @@ from dipeo.testing.simulator.request_log import (
     redact_query,
 )
 from dipeo.testing.simulator.script import AnswerScript
+from dipeo.testing.simulator.steps import Headers
 
 # A request under no known prefix is told so in the words most clients understand.
 _FALLBACK_SERVICE = "openai"
@@ -30,6 +36,7 @@ class _Verdict:
 
     plan: Plan
     call: ParsedCall | None = None
+    fault: str | None = None
 
 
 class Router:
@@ -41,6 +48,9 @@ class Router:
         self._numbers = 0
         self.script = AnswerScript(tuple(self._dialects))
         self.log = RequestLog(log_capacity)
+        self.tally = Tally()
+        self.dealer = FaultDealer()
+        self.limits = RateLimits()
 
     def base_urls(self, origin: str) -> dict[str, str]:
         """Where each service's SDK is to be pointed."""
@@ -64,7 +74,9 @@ class Router:
         )
         dialect = self._dialects[service or _FALLBACK_SERVICE]
         verdict = self._judge(dialect, incoming, is_known=bool(service))
-        self.log.add(_log_entry(service, dialect, incoming, verdict))
+        entry = _log_entry(service, dialect, incoming, verdict)
+        self.log.add(entry)
+        self.tally.add_request(size_bytes=len(body), fingerprint=entry.credential_fingerprint, fault=verdict.fault)
         return verdict.plan
 
     def _judge(self, dialect: Dialect, incoming: Incoming, *, is_known: bool) -> _Verdict:
@@ -73,14 +85,30 @@ class Router:
             if is_known and dialect.is_completion(incoming):
                 dialect.check_credential(incoming, dialect.credential(incoming))
                 call = dialect.parse(incoming)
-                return _Verdict(self._plan_call(dialect, call), call)
+                return self._answer_call(dialect, call)
             return _Verdict(_plan_other(dialect, incoming, is_known=is_known))
         except RefusalError as refusal:
             return _Verdict(plan_document(dialect.render_problem(incoming, refusal.problem)))
 
-    def _plan_call(self, dialect: Dialect, call: ParsedCall) -> Plan:
-        # Only a call that the vendor would answer uses up what is scripted for it.
-        return plan_call(dialect, call, self.script.take(dialect.service), self._seed)
+    def _answer_call(self, dialect: Dialect, call: ParsedCall) -> _Verdict:
+        service, incoming = dialect.service, call.incoming
+        admission = self.limits.admit(service, dialect.credential(incoming), call)
+        headers = limit_headers(service, admission)
+        problem = limit_problem(service, call, admission)
+        if problem is not None:
+            document = dialect.render_problem(incoming, problem)
+            return _Verdict(plan_document(attrs.evolve(document, headers={**document.headers, **headers})), call)
+        # Only a call that the vendor would answer uses up what is scripted for it, and meets a fault.
+        answer = self.script.take(dialect.service) or self.dealer.deal(dialect.service, call)
+        fault = answer.name if isinstance(answer, FaultCase) else None
+        return _Verdict(_with_headers(plan_call(dialect, call, answer, self._seed), headers), call, fault)
+
+
+def _with_headers(plan: Plan, headers: Mapping[str, str]) -> Plan:
+    if not headers:
+        return plan
+    steps = (Headers({**step.fields, **headers}) if isinstance(step, Headers) else step for step in plan.steps)
+    return attrs.evolve(plan, steps=tuple(steps))
 
 
 def _plan_other(dialect: Dialect, incoming: Incoming, *, is_known: bool) -> Plan:

@@ -10,6 +10,7 @@ from typing import Literal, Self, TypeAlias
 import attrs
 from attrs import validators
 
+from dipeo.testing.simulator.faults.entry import FaultCase
 from dipeo.testing.simulator.json_value import JsonObject
 from dipeo.testing.simulator.reply_parts import SimulatedCitation, SimulatedProviderTool, SimulatedToolCall
 
@@ -140,7 +141,7 @@ class Fault:
         )
 
 
-ScriptedAnswer: TypeAlias = Reply | Fault
+ScriptedAnswer: TypeAlias = Reply | Fault | FaultCase
 
 
 class AnswerScript:
@@ -155,7 +156,7 @@ class AnswerScript:
         if service not in self._queues:
             raise ValueError(f"unknown service {service!r}; the simulator speaks {', '.join(self._queues)}")
         for answer in answers:
-            if not isinstance(answer, (Reply, Fault)):
+            if not isinstance(answer, (Reply, Fault, FaultCase)):
                 raise TypeError(f"expected a Reply or a Fault, got {type(answer).__name__}")
         with self._lock:
             self._queues[service].extend(answers)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from aiohttp import web
 
+from dipeo.domain.ports.clock import ClockPort
 from dipeo.testing.simulator.connections import CountingServer
+from dipeo.testing.simulator.counters import SimulatorCounters
+from dipeo.testing.simulator.faults.dealing import FaultDealer, FaultWish
+from dipeo.testing.simulator.rate_limits import RateLimit, RateLimits
 from dipeo.testing.simulator.request_log import SimulatedRequest
 from dipeo.testing.simulator.routing import Router
 from dipeo.testing.simulator.script import ScriptedAnswer
@@ -26,12 +30,31 @@ class ProviderSimulator:
     Enter it with `async with` to run on the current event loop, or with `with` to run on a thread and loop of its own.
     `seed` decides the answers that are not scripted. `port` 0 means any free one. The log keeps the newest
     `log_capacity` requests. Every other member may be used from any thread.
+
+    `faults` strike calls that nothing is scripted for: the names of rows of the catalogue such as `F12`, or of cases
+    such as `F04.inf`, which strike in turn; names with the share of calls that each strikes; or a number, from which
+    some of them and their shares are drawn.
+
+    `rate_limits` are enforced for each key and model, on `rate_clock` (default: the machine's own); what is refused
+    takes nothing from the script and meets no fault.
     """
 
-    def __init__(self, *, seed: int = 0, host: str = "127.0.0.1", port: int = 0, log_capacity: int = 10_000) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        log_capacity: int = 10_000,
+        faults: FaultWish = None,
+        rate_limits: Sequence[RateLimit] = (),
+        rate_clock: ClockPort | None = None,
+    ) -> None:
         if log_capacity < 1:
             raise ValueError(f"log_capacity must be at least 1, got {log_capacity}")
         self._router = Router(seed=seed, log_capacity=log_capacity)
+        self._router.dealer = FaultDealer(faults)
+        self._router.limits = RateLimits(rate_limits, clock=rate_clock)
         self._host = host
         self._port = port
         self._life: _Life | None = None
@@ -63,6 +86,25 @@ class ProviderSimulator:
         Only calls for a completion that the vendor would accept use them up. Raises ValueError for an unknown service.
         """
         self._router.script.add(service, *answers)
+
+    def deal_faults(self, faults: FaultWish) -> None:
+        """From now on, these faults strike instead of those before; None ends them.
+
+        Raises ValueError for an unknown name or a rate that is no share.
+        """
+        self._router.dealer = FaultDealer(faults)
+
+    @property
+    def fault_rates(self) -> Mapping[str, float]:
+        """The share of calls that each case of the catalogue strikes now."""
+        return self._router.dealer.rates
+
+    @property
+    def counters(self) -> SimulatorCounters:
+        """Requests, bytes, connections, keys and faults so far."""
+        return self._router.tally.counters(
+            open_connections=self.open_connections, peak_connections=self.peak_connections
+        )
 
     @property
     def requests(self) -> tuple[SimulatedRequest, ...]:
@@ -152,7 +194,8 @@ class _Life:
         plan = self._router.answer(
             request.method, request.path, query=request.query, headers=request.headers, body=body
         )
-        return await StepPlayer(request, self._closing).play(plan.steps)
+        player = StepPlayer(request, self._closing, note_sent=self._router.tally.add_sent)
+        return await player.play(plan.steps)
 
 
 class _SimulatorThread:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -35,6 +35,13 @@ class Chunk:
 
 
 @attrs.frozen(slots=True)
+class Bytes:
+    """Put these bytes on the connection as they are, in place of a status line or in the middle of a body."""
+
+    data: bytes
+
+
+@attrs.frozen(slots=True)
 class Sleep:
     """Wait this long, in seconds."""
 
@@ -56,7 +63,8 @@ class Hang:
     """Wait until the client goes or the simulator closes."""
 
 
-Step: TypeAlias = Status | Headers | Chunk | Sleep | Close | Reset | Hang
+Step: TypeAlias = Status | Headers | Bytes | Chunk | Sleep | Close | Reset | Hang
+Steps: TypeAlias = tuple[Step, ...]
 
 # Long enough for what was sent before a reset to be read; an abort drops what still waits in the buffers.
 _RESET_DELAY_S = 0.02
@@ -65,9 +73,12 @@ _RESET_DELAY_S = 0.02
 class StepPlayer:
     """Plays steps on the connection of one request; every wait ends when `closing` is set."""
 
-    def __init__(self, request: web.BaseRequest, closing: asyncio.Event) -> None:
+    def __init__(
+        self, request: web.BaseRequest, closing: asyncio.Event, *, note_sent: Callable[[int], None] = lambda _: None
+    ) -> None:
         self._request = request
         self._closing = closing
+        self._note_sent = note_sent
         self._response = web.StreamResponse()
 
     async def play(self, steps: Sequence[Step]) -> web.StreamResponse:
@@ -86,7 +97,10 @@ class StepPlayer:
             case Headers(fields):
                 self._response.headers.update(fields)
                 await self._response.prepare(self._request)
+            case Bytes(data):
+                self._write(data)
             case Chunk(data):
+                self._note_sent(len(data))
                 await self._response.write(data)
             case Sleep(delay_s):
                 return await self._sleep(delay_s)
@@ -111,6 +125,11 @@ class StepPlayer:
             return True
         self._close()
         return False
+
+    def _write(self, data: bytes) -> None:
+        self._note_sent(len(data))
+        if self._request.transport is not None:
+            self._request.transport.write(data)
 
     def _close(self) -> None:
         transport = self._request.transport

@@ -188,7 +188,7 @@ class TestFacts:
             ("DeadlineExceededError", False, True),
             ("IncompleteStreamError", False, True),
             ("MalformedResponseError", False, True),
-            ("ToolCallInvalidError", False, False),
+            ("ToolCallInvalidError", True, False),
             ("InvalidRequestError", False, False),
             ("ContextTooLongError", False, False),
             ("RequestTooLargeError", False, False),

@@ -180,9 +180,9 @@ class TestAttempt:
 
     @pytest.mark.parametrize("verdict", [None, *Verdict])
     def test_whether_it_costs_follows_from_how_it_ended(self, verdict: Verdict | None) -> None:
-        """An answer costs, even an empty one; an unknown outcome perhaps; a refusal does not."""
+        """An answer costs, even a useless one; an unknown outcome perhaps; a refusal does not."""
         billed = Attempt(**self.FACTS, verdict=verdict).billed
-        if verdict is None or verdict is Verdict.EMPTY_RESPONSE:
+        if verdict is None or verdict in {Verdict.EMPTY_RESPONSE, Verdict.TOOL_CALL_INVALID}:
             assert billed is Billed.YES
         elif verdict in OUTCOME_UNKNOWN_VERDICTS:
             assert billed is Billed.PERHAPS
@@ -230,6 +230,7 @@ class TestVerdict:
             Verdict.PROVIDER_ERROR,
             Verdict.EMPTY_RESPONSE,
             Verdict.CONNECT_FAILED,
+            Verdict.TOOL_CALL_INVALID,
         } == RETRYABLE_VERDICTS
 
 

@@ -1,5 +1,6 @@
 """A person who remembers a summary, and one whose model takes no more."""
 
+import asyncio
 from datetime import datetime
 
 import pytest
@@ -204,3 +205,34 @@ async def test_what_was_left_out_is_said() -> None:
     person = ada("everything", *(f"{number} {WORDS}" for number in range(40)))
     context = await ContextPreparation(FakeTokenCounter(), catalog=OneWindow(200)).prepared(person)
     assert context.notes == (f"{40 - len(context.messages)} messages were left out: the model takes 200 tokens.",)
+
+
+async def test_persons_who_wait_for_the_same_summary_pay_once() -> None:
+    """Four who prepare the same person at once have one summary made, and all are told it."""
+    service = ScriptedService("The gist.")
+    preparation = ContextPreparation(FakeTokenCounter(), summarizer=Summarizer(service))
+    person = ada("summary and last 30 tokens", *(f"{number} {WORDS}" for number in range(4)))
+    contexts = await asyncio.gather(*(preparation.prepared(person) for _ in range(4)))
+    assert {context.messages[0].text for context in contexts} == {SUMMARY_HEADING + "The gist."}
+    assert len(service.asked) == 1
+
+
+async def test_two_conversations_of_a_person_are_two_gists() -> None:
+    """Going from one to the other and back costs nothing."""
+    service = ScriptedService("One.", "Two.")
+    preparation = ContextPreparation(FakeTokenCounter(), summarizer=Summarizer(service))
+    here, there = (ada("summary and last 30 tokens", *(f"{number} {WORDS}" for number in range(4))) for _ in range(2))
+    heard = [(await preparation.prepared(person)).messages[0].text for person in (here, there, here, there)]
+    assert [text.removeprefix(SUMMARY_HEADING) for text in heard] == ["One.", "Two.", "One.", "Two."]
+
+
+async def test_a_long_past_is_summed_up_in_parts() -> None:
+    """What no model would take at once goes in slices, each told the gist of the one before."""
+    service = ScriptedService("First.", "Second.")
+    preparation = ContextPreparation(FakeTokenCounter(), summarizer=Summarizer(service))
+    person = ada("summary and last 40 tokens", *(f"{number} " + "word " * 12_000 for number in range(2)), "now")
+    context = await preparation.prepared(person)
+    assert context.messages[0].text == SUMMARY_HEADING + "Second."
+    assert "First." in asked(service)[1]
+    assert context.summary is not None
+    assert context.summary.usage.input_tokens >= 0

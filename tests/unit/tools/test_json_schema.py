@@ -43,6 +43,8 @@ OTHERS: list[tuple[JsonObject, JsonValue, str]] = [
     ({"enum": [1]}, True, "must be one of 1"),
     ({"const": 0}, False, "must be 0"),
     ({"minimum": 1}, 0, "minimum 1"),
+    ({"multipleOf": 2}, 10**400 + 1, "multipleOf 2"),
+    ({"multipleOf": 0.5}, 10**400, "multipleOf 0.5"),
     ({"pattern": "^a"}, "ba", "pattern"),
     ({"uniqueItems": True}, [{"a": 1, "b": 2}, {"b": 2, "a": 1}], "uniqueItems"),
     ({"prefixItems": [{}], "items": False}, [1, 2], r"\[1\] is not allowed"),
@@ -95,6 +97,11 @@ def test_a_value_deeper_than_any_schema_is_refused() -> None:
         ({"pattern": "("}, "pattern that cannot be read"),
         ({"$ref": "#/$defs/nothing"}, "is not in the schema"),
         ({"$ref": "https://example.org/schema"}, "is not in the schema"),
+        ({"minimum": "a"}, "no 'minimum' that can be checked"),
+        ({"multipleOf": 0}, "no 'multipleOf' that can be checked"),
+        ({"required": "name"}, "no 'required' that can be checked"),
+        ({"items": [{"type": "integer"}]}, "no 'items' that can be checked"),
+        ({"properties": {"a": {"minLength": None}}}, "no 'minLength' that can be checked"),
     ],
 )
 def test_schemas_that_cannot_be_checked_are_refused(schema: JsonObject, words: str) -> None:

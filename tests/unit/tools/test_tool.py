@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -132,6 +133,27 @@ def test_what_cannot_be_described_is_named(function: Callable[..., None]) -> Non
         tool(function)
     assert caught.value.field in ("city", "cities")
     assert caught.value.suggestion
+
+
+@pytest.mark.parametrize("annotation", ["no type at all", "functools.nothing"])
+def test_annotations_that_cannot_be_read_are_refused(annotation: str) -> None:
+    """What Python raises for them does not reach the caller."""
+
+    def odd(city: str) -> None: ...
+
+    odd.__annotations__["city"] = annotation
+    with pytest.raises(ValidationError, match="cannot be read"):
+        tool(odd)
+
+
+@pytest.mark.parametrize("text", ["NaN", "sNaN", "-Infinity"])
+def test_a_decimal_is_a_number(text: str) -> None:
+    """What is no number would pass every comparison, or raise in it."""
+
+    def pay(amount: Decimal) -> None: ...
+
+    with pytest.raises(MismatchError, match="amount is no Decimal"):
+        tool(pay).read({"amount": text})
 
 
 def test_a_function_without_a_name_needs_one() -> None:

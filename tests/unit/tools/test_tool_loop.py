@@ -197,6 +197,19 @@ def opaque(city: str) -> object:
     return object()
 
 
+class Lazy(dict[str, int]):
+    """Raises when it is read."""
+
+    def items(self) -> Any:
+        """Raises."""
+        raise RuntimeError("sk-secret")
+
+
+def lazy(city: str) -> object:
+    """Gives back what raises when it is read."""
+    return Lazy(a=1)
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -206,6 +219,7 @@ def opaque(city: str) -> object:
         (leaves, "The tool failed: RuntimeError."),
         (cancels, "The tool was cancelled."),
         (opaque, "The tool gave back something that cannot be shown."),
+        (lazy, "The tool failed: RuntimeError."),
     ],
 )
 async def test_a_tool_that_fails_is_told_without_its_secrets(function: Callable[..., Any], words: str) -> None:

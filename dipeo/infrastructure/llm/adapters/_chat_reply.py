@@ -25,6 +25,7 @@ FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "function_call": FinishReason.TOOL_CALLS,
     "content_filter": FinishReason.CONTENT_FILTER,
 }
+_NEED_PARTS: Final = frozenset({FinishReason.STOP, FinishReason.OTHER, FinishReason.TOOL_CALLS})
 
 
 def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
@@ -86,7 +87,7 @@ def whole_answer(
     if calls and reason is FinishReason.STOP:
         # The word for an answer that had to call a certain tool.
         reason = FinishReason.TOOL_CALLS
-    if not parts and reason in (FinishReason.STOP, FinishReason.OTHER):
+    if not parts and reason in _NEED_PARTS:
         raise EmptyResponseError()
     return Answer(
         parts=parts,

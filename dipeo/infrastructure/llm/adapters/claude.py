@@ -49,6 +49,7 @@ ERROR_CODES: Final[CodeTable] = {
     "permission_error": AccessDeniedError,
     "not_found_error": ModelNotFoundError,
     "request_too_large": RequestTooLargeError,
+    "request_body_too_large_after_decoding": RequestTooLargeError,
 }
 
 _CODES_BY_TEXT: Final = {

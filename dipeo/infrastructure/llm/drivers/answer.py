@@ -1,13 +1,14 @@
 """What every dialect decodes a reply into."""
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Protocol
 
-from attrs import define
+from attrs import define, evolve
 
 from dipeo.domain.completion import Adaptation, FinishReason
 from dipeo.domain.json_value import JsonObject, JsonValue
-from dipeo.domain.parts import Part
+from dipeo.domain.parts import Part, ToolCallPart
 from dipeo.domain.stream import CompletionEvent
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
@@ -55,6 +56,27 @@ class StreamDecoder(Protocol):
     def answer(self) -> Answer:
         """The whole answer."""
         ...
+
+
+def with_own_ids(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """The parts with an id of its own for each tool call: a result could not be told from another's otherwise."""
+    if len(parts) < 2:
+        return parts
+    given = [part.call_id for part in parts if isinstance(part, ToolCallPart)]
+    taken = set(given)
+    if len(taken) == len(given):
+        return parts
+    seen: set[str] = set()
+    own: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolCallPart):
+            if part.call_id in seen:
+                number = next(number for number in count() if f"call_{number}" not in taken)
+                part = evolve(part, call_id=f"call_{number}")  # noqa: PLW2901  # read as what it is called now
+                taken.add(part.call_id)
+            seen.add(part.call_id)
+        own.append(part)
+    return tuple(own)
 
 
 def objects_in(value: JsonValue) -> list[JsonObject]:

@@ -12,9 +12,9 @@ from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
 from dipeo.domain.tools import NO_TOOLS, SchemaMode
-from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
+from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder, with_own_ids
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
-from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, error_from, read_refusal
+from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, conceal, error_from, read_refusal
 from dipeo.infrastructure.llm.drivers.schema_request import (
     answer_of_tool,
     check_tooling,
@@ -218,12 +218,15 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         error.provider = error.provider or self._endpoint.service.value
         error.model = error.model or request.model
         error.request_id = error.request_id or self._request_id(headers)
+        conceal(error, self._endpoint.key)
         return error
 
     def _request_id(self, headers: Mapping[str, str]) -> str | None:
         for name in self.request_id_headers:
             if name in headers:
-                return headers[name]
+                said, key = headers[name], self._endpoint.key
+                # Looked for as it is alone: every call takes this way.
+                return said if key is None or key.reveal() not in said else key.redact(said)
         return None
 
     def _completion(
@@ -238,7 +241,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         return Completion(
             service=request.service,
             model=answer.model or request.model,
-            parts=answer.parts,
+            parts=with_own_ids(answer.parts),
             finish_reason=answer.finish_reason,
             raw_finish_reason=answer.raw_finish_reason,
             usage=answer.usage,

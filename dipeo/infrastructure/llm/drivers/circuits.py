@@ -194,7 +194,6 @@ class Circuits:
             self._open(request, error, probed, model, at_least_s=0.0)
         elif error.status is not None:
             self.answered(request, probed)
-        self.leave(probed)
 
     def _open(
         self,

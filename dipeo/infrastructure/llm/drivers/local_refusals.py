@@ -14,5 +14,5 @@ _LOCAL_REFUSALS: Final = (InvalidRequestError, ConfigurationError, MissingAPIKey
 
 
 def is_local_refusal(error: DipeoError) -> bool:
-    """Whether no attempt was made: the same error from a provider carries its HTTP status."""
-    return error.status is None and isinstance(error, _LOCAL_REFUSALS)
+    """Whether no attempt was made: the same error from a provider carries its HTTP status, or says that it was sent."""
+    return error.status is None and error.context.get("sent") is not True and isinstance(error, _LOCAL_REFUSALS)

@@ -42,7 +42,7 @@ def _tool_call(call: object, where: str) -> ToolCallPart:
     written = check_text(f"{where}.function.arguments", function.get("arguments"))
     try:
         arguments = json.loads(written or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
         raise ValidationError(f"{where}.function.arguments is no JSON object.", field=f"{where}.function.arguments")

@@ -10,6 +10,7 @@ from dipeo.domain.checks import check_identifier, check_number
 from dipeo.domain.completion import CompletionOptions
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject
+from dipeo.domain.model import ModelTarget, as_fallbacks
 from dipeo.domain.sampling import NO_SAMPLING, SAMPLING_NAMES, Sampling
 from dipeo.domain.tools import NO_TOOLS, PromptCache, ResponseSchema, Tooling
 from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
@@ -38,6 +39,7 @@ class CallOptions:
     response_schema: ResponseSchema | None = None
     prompt_cache: PromptCache = PromptCache.DEFAULT
     previous_response_id: str | None = None
+    fallbacks: tuple[ModelTarget | str, ...] | None = None
 
 
 NO_OPTIONS: Final = CallOptions()
@@ -76,6 +78,7 @@ def read_options(options: CompletionOptions) -> CallOptions:
         provider_options={} if provider_options is None else check_provider_options(provider_options),
         base_url=None if base_url is None else check_identifier("base_url", base_url),
         is_strict=is_strict,
+        fallbacks=None if given.get("fallbacks") is None else as_fallbacks(given["fallbacks"]),
     )
 
 

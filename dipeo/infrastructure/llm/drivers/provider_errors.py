@@ -27,7 +27,9 @@ from dipeo.infrastructure.llm.drivers.retry_after import parse_retry_after
 from dipeo.infrastructure.llm.drivers.wire import WireReply
 
 MAX_MESSAGE_CHARS: Final = 500
+MAX_ERROR_CHARS: Final = 800
 MAX_CODE_CHARS: Final = 128
+MAX_SAMPLE_CHARS: Final = 200
 
 TOO_LONG: Final = "context_too_long"
 OUT_OF_CREDIT: Final = "out_of_credit"
@@ -46,6 +48,7 @@ _BY_STATUS: Final[Mapping[int, type[DipeoError]]] = {
     413: RequestTooLargeError,
     422: InvalidRequestError,
     429: RateLimitError,
+    499: ProviderError,
     503: OverloadedError,
     529: OverloadedError,
 }
@@ -119,17 +122,38 @@ def error_from(reply: WireReply, refusal: Refusal, table: CodeTable, *, key: Sec
     if reply.status < 300 and refusal.status is not None:
         reply = evolve(reply, status=refusal.status)
     kind = _kind_of(reply, refusal, table)
-    shown = _shown(refusal.message, key, max_chars=MAX_MESSAGE_CHARS)
+    # A gateway's web page says nothing to a reader; some clients hand it on as if the provider had said it.
+    is_page = refusal.message.lstrip().startswith("<")
+    shown = "" if is_page else _shown(refusal.message, key, max_chars=MAX_MESSAGE_CHARS)
+    sample = reply.sample or (refusal.message[:MAX_SAMPLE_CHARS] if is_page else "")
     error = kind(
         f"{kind.default_message} It says: {shown}" if shown else f"{kind.default_message} (HTTP {reply.status})",
         status=reply.status,
         provider_code=_shown(refusal.codes[0], key, max_chars=MAX_CODE_CHARS) if refusal.codes else None,
         retry_after_s=parse_retry_after(reply.headers, body=reply.json),
-        sample=_shown(reply.sample, key, max_chars=MAX_MESSAGE_CHARS) or None,
+        # Called off on the provider's side, by whomever: nobody knows how far the work had come.
+        verdict=Verdict.CANCELLED if reply.status == 499 else None,
+        sample=_shown(sample, key, max_chars=MAX_MESSAGE_CHARS) or None,
     )
     if _is_final(reply, error):
         error.is_retryable = False
     return error
+
+
+def conceal(error: DipeoError, key: Secret | None) -> None:
+    """Makes what an error says fit to be shown, wherever its words come from: a provider may repeat the key anywhere.
+
+    The text of an answer that broke off is the caller's, and stays as it is.
+    """
+    error.message = _shown(error.message, key, max_chars=MAX_ERROR_CHARS)
+    error.args = (error.message,)
+    if error.provider_code is not None:
+        error.provider_code = _shown(error.provider_code, key, max_chars=MAX_CODE_CHARS)
+    if error.request_id is not None:
+        error.request_id = _shown(error.request_id, key, max_chars=MAX_CODE_CHARS)
+    sample = error.context.get("sample")
+    if isinstance(sample, str):
+        error.context = {**error.context, "sample": _shown(sample, key, max_chars=MAX_MESSAGE_CHARS)}
 
 
 def _shown(text: str, key: Secret | None, *, max_chars: int) -> str:
@@ -161,4 +185,4 @@ def _is_final(reply: WireReply, error: DipeoError) -> bool:
     """Whether a failure that is usually worth a second try is not, because of its status or the provider's word."""
     if reply.headers.get("x-should-retry") == "false" or reply.status in _NOT_RETRIED_5XX:
         return True
-    return error.verdict is Verdict.PROVIDER_ERROR and reply.status in (409, 499)
+    return error.verdict is Verdict.PROVIDER_ERROR and reply.status == 409

@@ -17,6 +17,7 @@ from dipeo.domain.sampling import NO_SAMPLING
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionStream
 from dipeo.infrastructure.llm.drivers.chat_messages import as_chat_messages
+from dipeo.infrastructure.llm.drivers.fallback_targets import resolve_fallbacks
 from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
 from dipeo.infrastructure.llm.drivers.options import CallOptions, read_options
 from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
@@ -110,6 +111,7 @@ class LLMInfraService(LLMServicePort):
         target = self._target(model, service)
         if api_key_id is not None:
             check_identifier("api_key_id", api_key_id)
+        fallbacks = target.fallbacks if call.fallbacks is None else call.fallbacks
         return CompletionRequest(
             service=target.service,
             model=target.model,
@@ -128,6 +130,7 @@ class LLMInfraService(LLMServicePort):
             first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
             idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
             max_attempts=call.max_attempts or self._max_attempts,
+            fallbacks=resolve_fallbacks(fallbacks, self._aliases) if fallbacks else (),
         )
 
     def _person_request(
@@ -152,6 +155,7 @@ class LLMInfraService(LLMServicePort):
             suggestion = " ".join((*prompt.notes, "Name one in the config or in the prompt file."))
             raise ValidationError(f"Person {person_id!r} has no model.", field="model", suggestion=suggestion)
         target = self._target(model, service)
+        fallbacks = next((each for each in (call.fallbacks, config.fallbacks) if each is not None), target.fallbacks)
         said = self._formatter.format_messages_for_llm(
             messages=messages,
             person_id=person_id,
@@ -185,6 +189,7 @@ class LLMInfraService(LLMServicePort):
             idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
             max_attempts=call.max_attempts or self._max_attempts,
             notes=prompt.notes,
+            fallbacks=resolve_fallbacks(fallbacks, self._aliases) if fallbacks else (),
         )
 
     def _target(self, model: str, service: LLMService | str | None) -> ModelTarget:

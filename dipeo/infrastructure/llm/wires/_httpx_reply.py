@@ -7,8 +7,7 @@ from typing import Protocol
 from dipeo.domain.errors import MalformedResponseError
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.wire import Framing, WireReply, WireStream
-from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
-from dipeo.infrastructure.llm.wires.limits import MAX_BODY_BYTES
+from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, readable, sample_of
 
 
 class HttpxResponse(Protocol):
@@ -27,14 +26,10 @@ Translation = Callable[[], AbstractContextManager[None]]
 
 
 async def reply_of(response: HttpxResponse) -> WireReply:
-    """The whole answer, whatever its status. Raises `MalformedResponseError` for one that is too large."""
+    """The whole answer, whatever its status; the transport below bounds it."""
     chunks: list[bytes] = []
-    size = 0
     try:
         async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise MalformedResponseError(f"The answer is larger than {MAX_BODY_BYTES} bytes.")
             chunks.append(chunk)
     finally:
         await response.aclose()
@@ -62,19 +57,15 @@ class HttpxStream(WireStream):
 
     async def events(self) -> AsyncGenerator[JsonValue, None]:
         parser = parser_for(self._framing)
-        size = 0
         while True:
             with self._translated():
                 chunk = await anext(self._chunks, None)
             if chunk is None:
                 break
-            size += len(chunk)
-            if size > MAX_BODY_BYTES:
-                raise MalformedResponseError(f"The stream is larger than {MAX_BODY_BYTES} bytes.")
             for event in parser.feed(chunk):
-                yield event
+                yield readable(event)
         for event in parser.finish():
-            yield event
+            yield readable(event)
 
     async def reply(self) -> WireReply:
         with self._translated():

@@ -1,9 +1,10 @@
 """The one exchange of the SDKs that OpenAI and Anthropic generate with the same tool."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 import httpx2
 
@@ -148,12 +149,42 @@ def _failed(problem: Exception) -> WireReply:
 def translated(problem: BaseException) -> DipeoError:
     """Our error for one of the SDK's or of its HTTP package; its text is not kept, because it may quote a header."""
     # The SDK wraps what its HTTP package raised; the cause says more.
-    cause = problem.__cause__ if isinstance(problem.__cause__, httpx2.HTTPError) else problem
+    cause = problem.__cause__ if isinstance(problem.__cause__, httpx2.HTTPError | DipeoError) else problem
+    if isinstance(cause, DipeoError):
+        return cause
+    if is_tls_failure(cause):
+        return ConfigurationError("No secure connection could be made to the provider.", cause=type(cause).__name__)
+    if is_no_http(cause):
+        return ConfigurationError("What answers at the base URL does not speak HTTP.", sent=True)
+    if isinstance(cause, httpx2.RemoteProtocolError) and not is_hang_up(cause):
+        return MalformedResponseError(_NOT_HTTP, cause=type(cause).__name__)
     for theirs, ours, message in _TRANSLATIONS:
         if isinstance(cause, theirs):
             return ours(message, cause=type(cause).__name__)
     return ConnectionLostError(cause=type(cause).__name__)
 
+
+def is_hang_up(problem: Exception) -> bool:
+    """Whether the server went away, rather than sent what is no HTTP.
+
+    httpx and httpx2 have one exception for both, and nothing but its text tells them apart.
+    """
+    return str(problem).startswith(("Server disconnected", "peer closed connection"))
+
+
+def is_no_http(problem: BaseException) -> bool:
+    """Whether the server speaks another protocol; as with a server that hangs up, nothing but the text tells."""
+    return str(problem).startswith("illegal status line")
+
+
+def is_tls_failure(problem: BaseException | None) -> bool:
+    """Whether it was the encryption that failed, which the packages tell as a connection that failed."""
+    while problem is not None and not isinstance(problem, ssl.SSLError):
+        problem = problem.__cause__ or problem.__context__
+    return problem is not None
+
+
+_NOT_HTTP: Final = "The provider's answer is not HTTP as it should be."
 
 _TRANSLATIONS: tuple[tuple[type[BaseException], type[DipeoError], str], ...] = (
     (httpx2.ConnectTimeout, ConnectFailedError, "The provider did not accept a connection in time."),
@@ -161,6 +192,6 @@ _TRANSLATIONS: tuple[tuple[type[BaseException], type[DipeoError], str], ...] = (
     (httpx2.ConnectError, ConnectFailedError, "The provider could not be reached."),
     (httpx2.UnsupportedProtocol, ConfigurationError, "The base URL is not usable."),
     (httpx2.InvalidURL, ConfigurationError, "The base URL is not usable."),
-    (httpx2.DecodingError, MalformedResponseError, "The provider's answer is not HTTP as it should be."),
+    (httpx2.DecodingError, MalformedResponseError, _NOT_HTTP),
     (TimeoutError, DeadlineExceededError, "The provider did not answer in time."),
 )

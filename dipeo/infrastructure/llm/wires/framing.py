@@ -1,5 +1,8 @@
 """From bytes, however they are cut, to the JSON events of a stream."""
 
+import math
+import re
+from itertools import accumulate
 from typing import Final, Protocol
 
 import orjson
@@ -7,16 +10,20 @@ import orjson
 from dipeo.domain.errors import MalformedResponseError
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Framing
+from dipeo.infrastructure.llm.wires.limits import MAX_JSON_DEPTH
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 SAMPLE_CHARS: Final = 200
+
+UNREADABLE: Final = None
+"""Stands for an event that cannot be read, behind those that came whole; no provider has an event that is a null."""
 
 
 class EventParser(Protocol):
     """Takes bytes as they arrive and gives events as they become whole."""
 
     def feed(self, chunk: bytes) -> list[JsonValue]:
-        """The events that this chunk completes. Raises `MalformedResponseError`."""
+        """The events that this chunk completes, the last perhaps `UNREADABLE`. Raises `MalformedResponseError`."""
         ...
 
     def finish(self) -> list[JsonValue]:
@@ -65,7 +72,13 @@ class ServerSentEvents:
                 self._size += len(line)
             elif not line and self._data:
                 if any(self._data):
-                    events.append(self._take())
+                    try:
+                        events.append(self._take())
+                    except MalformedResponseError:
+                        # What came whole before it must not be lost because it happened to arrive with it.
+                        if not events:
+                            raise
+                        return [*events, UNREADABLE]
                 else:
                     self._data, self._size = [], 0  # data without any text is no event, by the standard
         return events
@@ -94,10 +107,26 @@ class JsonLines:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > MAX_EVENT_BYTES:
             raise MalformedResponseError(f"One event of the stream is larger than {MAX_EVENT_BYTES} bytes.")
-        return [parse_json(line) for line in lines if line.strip()]
+        events: list[JsonValue] = []
+        for line in lines:
+            if line.strip():
+                try:
+                    events.append(parse_json(line))
+                except MalformedResponseError:
+                    if not events:
+                        raise
+                    return [*events, UNREADABLE]
+        return events
 
     def finish(self) -> list[JsonValue]:
         return self.feed(b"\n") if self._rest.strip() else []
+
+
+def readable(event: JsonValue) -> JsonValue:
+    """The event. Raises `MalformedResponseError` for `UNREADABLE`."""
+    if event is UNREADABLE:
+        raise MalformedResponseError("The stream holds an event that cannot be read.")
+    return event
 
 
 def parse_json(text: bytes) -> JsonValue:
@@ -110,7 +139,39 @@ def parse_json(text: bytes) -> JsonValue:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         value = _parse_repaired(text)
+    # So few brackets cannot nest too deeply, and nearly every text has so few.
+    if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH and _depth_of(text) > MAX_JSON_DEPTH:
+        raise _too_deep()
     return value
+
+
+def check_value(value: JsonValue, *, left: int = MAX_JSON_DEPTH) -> None:
+    """What `parse_json()` sees to, for a value that a client has parsed itself: its depth, and that it holds no NaN.
+
+    Raises `MalformedResponseError`.
+    """
+    if isinstance(value, dict | list):
+        if not left:
+            raise _too_deep()
+        for item in value.values() if isinstance(value, dict) else value:
+            check_value(item, left=left - 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise MalformedResponseError("The provider sent a number that is not finite.")
+
+
+def _too_deep() -> MalformedResponseError:
+    return MalformedResponseError(f"The provider sent JSON that is nested more than {MAX_JSON_DEPTH} times.")
+
+
+def _depth_of(text: bytes) -> int:
+    """How deeply a JSON text is nested; read off its brackets, because walking the value would take far longer."""
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    return max(accumulate(_STEPS[bracket] for bracket in brackets), default=0)
+
+
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in _STEPS)
 
 
 def _parse_repaired(text: bytes) -> JsonValue:

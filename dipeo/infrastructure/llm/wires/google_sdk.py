@@ -9,6 +9,7 @@ from typing import Final
 import httpx2
 from google import genai
 from google.genai import errors, types
+from google.genai.client import DebugConfig
 from pydantic import ValidationError as PydanticError
 
 from dipeo.domain.errors import ConfigurationError, DipeoError, MalformedResponseError, ServiceClosedError
@@ -16,8 +17,10 @@ from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
 from dipeo.infrastructure.llm.wires._google_call import PLACEHOLDER_KEY, read_path
+from dipeo.infrastructure.llm.wires._guarded_httpx2 import guarded_transport
 from dipeo.infrastructure.llm.wires._httpx_reply import reply_from
 from dipeo.infrastructure.llm.wires._stainless import TIMEOUT, FailedStream, translated
+from dipeo.infrastructure.llm.wires.framing import check_value
 from dipeo.infrastructure.llm.wires.live_calls import check_live_call
 
 _URL_SAFE: Final = str.maketrans("-_", "+/")
@@ -40,11 +43,16 @@ class GoogleWire(Wire):
         self._base_url = endpoint.base_url
         # Its own, so that the client does not change to aiohttp, and to a retry of its own, where that is installed.
         self._http = httpx2.AsyncClient(
-            follow_redirects=False, timeout=TIMEOUT, event_hooks={"response": [_note_opened]}
+            follow_redirects=False,
+            timeout=TIMEOUT,
+            event_hooks={"response": [_note_opened]},
+            transport=guarded_transport(endpoint.base_url),
         )
         self._client = genai.Client(
             api_key=endpoint.key.reveal() if endpoint.key else PLACEHOLDER_KEY,
+            # Given, so that the client asks the environment neither for Vertex nor for recordings to replay.
             vertexai=False,
+            debug_config=DebugConfig(client_mode=None, replays_directory=None, replay_id=None),
             http_options=types.HttpOptions(base_url=endpoint.base_url, httpx_async_client=self._http),
         )
 
@@ -118,12 +126,16 @@ class _GoogleStream(WireStream):
         self._rest = rest
         self._opened = opened
         response = first.sdk_http_response if first is not None else None
-        self.headers: Mapping[str, str] = _lower(response.headers if response is not None else None)
+        # Where the client gives no chunk, the answer may still have been a web page, or empty: its headers tell.
+        told = response if response is not None else next(iter(opened), None)
+        self.headers: Mapping[str, str] = _lower(told.headers if told is not None else None)
 
     async def events(self) -> AsyncGenerator[JsonValue, None]:
         chunk = self._first
         while chunk is not None:
-            yield _as_json(chunk)
+            with _translated():
+                event = _as_json(chunk)
+            yield event
             with _translated():
                 try:
                     chunk = await anext(self._rest, None)
@@ -160,6 +172,7 @@ _OPENED: ContextVar[list[httpx2.Response]] = ContextVar("opened")
 
 def _as_json(chunk: types.GenerateContentResponse) -> JsonValue:
     body: JsonValue = chunk.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"sdk_http_response"})
+    check_value(body)
     return _with_plain_bytes(body)
 
 
@@ -191,7 +204,7 @@ def _translated() -> Iterator[None]:
         yield
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as problem:
         failure = translated(problem)
-    except (ValueError, PydanticError, errors.UnknownApiResponseError, UnicodeDecodeError) as problem:
+    except (ValueError, PydanticError, errors.UnknownApiResponseError, RecursionError) as problem:
         failure = MalformedResponseError("Google's client could not read the answer.", cause=type(problem).__name__)
     # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
     if failure is not None:

@@ -20,8 +20,14 @@ from dipeo.domain.errors import (
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
-from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
-from dipeo.infrastructure.llm.wires.limits import CONNECT_TIMEOUT_S, MAX_BODY_BYTES
+from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, readable, sample_of
+from dipeo.infrastructure.llm.wires.limits import (
+    ACCEPTED_CODINGS,
+    CONNECT_TIMEOUT_S,
+    MAX_BODY_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+)
 from dipeo.infrastructure.llm.wires.live_calls import check_live_call
 
 KEEPALIVE_S: Final = 15.0
@@ -57,7 +63,15 @@ class HttpWire(Wire):
                 limit=0, keepalive_timeout=KEEPALIVE_S if self._is_secure else LOCAL_KEEPALIVE_S
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Content-Type": "application/json", "User-Agent": _USER_AGENT, **credentials},
+            headers={
+                "Content-Type": "application/json",
+                "User-Agent": _USER_AGENT,
+                "Accept-Encoding": ACCEPTED_CODINGS,
+                **credentials,
+            },
+            max_headers=MAX_HEADERS,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
             read_bufsize=_READ_BYTES,
             trust_env=False,
@@ -154,9 +168,9 @@ class _HttpStream(WireStream):
                 if size > MAX_BODY_BYTES:
                     raise MalformedResponseError(f"The stream is larger than {MAX_BODY_BYTES} bytes.")
                 for event in parser.feed(chunk):
-                    yield event
+                    yield readable(event)
             for event in parser.finish():
-                yield event
+                yield readable(event)
             return
         except (aiohttp.ClientError, OSError) as problem:
             failure = _translated(problem)
@@ -240,6 +254,12 @@ _TRANSLATIONS: Final[tuple[tuple[type[Exception], type[DipeoError], str], ...]] 
 
 def _translated(problem: Exception) -> DipeoError:
     """Our error for one of aiohttp's; its text is not kept, because it may quote a header."""
+    if isinstance(problem.__cause__, aiohttp.http_exceptions.ContentEncodingError):
+        # The provider is still there; what it sends cannot be decompressed.
+        return MalformedResponseError("The answer's compression is broken.", cause=type(problem).__name__)
+    if isinstance(problem, aiohttp.ClientResponseError) and problem.message.startswith("Bad status line"):
+        # aiohttp tells a header that is too long by the same class.
+        return ConfigurationError("What answers at the base URL does not speak HTTP.", sent=True)
     for theirs, ours, message in _TRANSLATIONS:
         if isinstance(problem, theirs):
             return ours(message, cause=type(problem).__name__)

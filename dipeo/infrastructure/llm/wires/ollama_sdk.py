@@ -24,13 +24,16 @@ from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.infrastructure.llm.drivers.answer import objects_in
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
-from dipeo.infrastructure.llm.wires._stainless import FailedStream
+from dipeo.infrastructure.llm.wires._guarded_httpx import guarded_transport
+from dipeo.infrastructure.llm.wires._stainless import FailedStream, is_hang_up, is_no_http, is_tls_failure
+from dipeo.infrastructure.llm.wires.framing import check_value
 from dipeo.infrastructure.llm.wires.limits import CONNECT_TIMEOUT_S
 from dipeo.infrastructure.llm.wires.live_calls import check_live_call
 
 _CHAT_PATH: Final = "/api/chat"
 _TAKEN: Final = frozenset({"model", "messages", "tools", "stream", "think", "format", "options", "keep_alive"})
 _TYPED: Final[Mapping[str, type[BaseModel]]] = {"messages": ollama.Message, "tools": ollama.Tool}
+_NO_TLS: Final = "No secure connection could be made to the provider."
 _NO_CONTACT: Final = -1
 """The status of an error that came in the middle of a stream, as the client puts it."""
 
@@ -51,7 +54,11 @@ class OllamaWire(Wire):
             headers=dict(credentials),
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
+            transport=guarded_transport(endpoint.base_url),
         )
+        if endpoint.key is None:
+            # The client takes OLLAMA_API_KEY from the environment, which the settings may not know of.
+            self._client._client.headers.pop("authorization", None)
         self._is_closed = False
 
     async def send(self, exchange: WireRequest) -> WireReply:
@@ -61,7 +68,7 @@ class OllamaWire(Wire):
                 answer = await self._client.chat(**{**call, "stream": False})
             except ollama.ResponseError as problem:
                 return _failed(problem)
-        return WireReply(status=200, headers={}, json=_as_json(answer))
+            return WireReply(status=200, headers={}, json=_as_json(answer))
 
     async def stream(self, exchange: WireRequest) -> WireStream:
         call = self._call(exchange)
@@ -114,7 +121,9 @@ class _OllamaStream(WireStream):
     async def events(self) -> AsyncGenerator[JsonValue, None]:
         line = self._first
         while line is not None:
-            yield _as_json(line)
+            with _translated():
+                event = _as_json(line)
+            yield event
             with _translated():
                 try:
                     line = await anext(self._rest, None)
@@ -146,6 +155,7 @@ def _as_client_sends(kind: type[BaseModel], item: JsonObject) -> JsonValue:
 
 def _as_json(answer: ollama.ChatResponse) -> JsonValue:
     body: JsonValue = answer.model_dump(mode="json", exclude_none=True)
+    check_value(body)
     return body
 
 
@@ -165,15 +175,20 @@ def _translated() -> Iterator[None]:
     failure: DipeoError | None = None
     try:
         yield
-    except ConnectionError:
-        failure = ConnectFailedError()
+    except ConnectionError as problem:
+        failure = ConfigurationError(_NO_TLS) if is_tls_failure(problem) else ConnectFailedError()
     except (httpx.ConnectError, httpx.ConnectTimeout) as problem:
-        failure = ConnectFailedError(cause=type(problem).__name__)
+        is_tls = is_tls_failure(problem)
+        failure = ConfigurationError(_NO_TLS) if is_tls else ConnectFailedError(cause=type(problem).__name__)
     except httpx.TimeoutException as problem:
         failure = DeadlineExceededError(cause=type(problem).__name__)
     except (httpx.HTTPError, httpx.StreamError, OSError) as problem:
-        failure = ConnectionLostError(cause=type(problem).__name__)
-    except (ValueError, PydanticError, AttributeError, TypeError) as problem:
+        is_lost = not isinstance(problem, httpx.RemoteProtocolError) or is_hang_up(problem)
+        if is_no_http(problem):
+            failure = ConfigurationError("What answers at the base URL does not speak HTTP.", sent=True)
+        else:
+            failure = (ConnectionLostError if is_lost else MalformedResponseError)(cause=type(problem).__name__)
+    except (ValueError, PydanticError, AttributeError, TypeError, RecursionError) as problem:
         failure = MalformedResponseError("Ollama's client could not read the answer.", cause=type(problem).__name__)
     # Outside the `except`: there, the library's exception would stay in the chain, and it may quote a header.
     if failure is not None:

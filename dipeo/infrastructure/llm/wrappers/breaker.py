@@ -1,6 +1,5 @@
 """Does not ask those who are known to be unable to answer."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 
 from dipeo.domain.completion import Completion, CompletionRequest
@@ -30,9 +29,10 @@ class BreakerModel(ChatModelPort):
         except DipeoError as error:
             circuits.failed(request, error, probed)
             raise
-        except asyncio.CancelledError:
-            circuits.leave(probed)
-            raise
+        finally:
+            # Whatever became of it, also where the caller left: the next one may probe.
+            if probed:
+                circuits.leave(probed)
         if circuits.by_place:
             circuits.answered(request, probed)
         return completion
@@ -56,7 +56,8 @@ class BreakerModel(ChatModelPort):
             circuits.failed(request, error, () if has_begun else probed)
             raise
         finally:
-            circuits.leave(probed)
+            if probed:
+                circuits.leave(probed)
 
 
 _NOTHING: tuple[Circuit, ...] = ()

@@ -21,7 +21,6 @@ from dipeo.infrastructure.llm.drivers.local_refusals import is_local_refusal
 
 Observe = Callable[[CompletionRequest, Usage], None]
 """Learns from what an answered request used; it must be quick and must not raise."""
-
 _LOG = logging.getLogger("dipeo.ledger")
 
 

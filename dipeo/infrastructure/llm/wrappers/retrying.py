@@ -6,14 +6,14 @@ from typing import Final
 import backoff
 from attrs import evolve
 
-from dipeo.domain.attempt import Attempt
 from dipeo.domain.completion import Completion, CompletionRequest
 from dipeo.domain.errors import DipeoError
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
-from dipeo.domain.verdict import EARLY_RETRY_LIMITS, RETRY_LIMITS, Verdict
+from dipeo.domain.verdict import Verdict
 from dipeo.infrastructure.llm.drivers.retry_budget import RetryBudget
+from dipeo.infrastructure.llm.drivers.retry_history import RetryHistory
 
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 8.0
@@ -58,7 +58,7 @@ class RetryingModel(ChatModelPort):
         self._budget = budget
 
     async def complete(self, request: CompletionRequest) -> Completion:
-        history: _History | None = None
+        history: RetryHistory | None = None
         if self._budget is not None:
             self._budget.note_call(request)
         while True:
@@ -66,14 +66,14 @@ class RetryingModel(ChatModelPort):
                 completion = await self._inner.complete(request)
                 return completion if history is None else self._told(request, completion, history)
             except DipeoError as error:
-                history = history or _History(self._clock.monotonic_s(), self._waits())
+                history = history or RetryHistory(self._clock.monotonic_s(), self._waits())
                 request = await self._next(request, error, history)
 
     def stream(self, request: CompletionRequest) -> CompletionStream:
         return CompletionStream(self._events(request))
 
     async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
-        history: _History | None = None
+        history: RetryHistory | None = None
         has_begun = False
         if self._budget is not None:
             self._budget.note_call(request)
@@ -88,11 +88,11 @@ class RetryingModel(ChatModelPort):
                             yield event
                 return
             except DipeoError as error:
-                history = history or _History(self._clock.monotonic_s(), self._waits())
+                history = history or RetryHistory(self._clock.monotonic_s(), self._waits())
                 request = await self._next(request, error, history, is_final=has_begun)
 
     async def _next(
-        self, request: CompletionRequest, error: DipeoError, history: "_History", *, is_final: bool = False
+        self, request: CompletionRequest, error: DipeoError, history: RetryHistory, *, is_final: bool = False
     ) -> CompletionRequest:
         """The request for the next attempt, after the wait before it. Raises the error where there is none."""
         wait_s = max(next(history.waits), error.retry_after_s or 0.0)
@@ -109,13 +109,13 @@ class RetryingModel(ChatModelPort):
         return evolve(request, attempt_number=used + 1, waited_s=wait_s)
 
     def _objection(
-        self, request: CompletionRequest, error: DipeoError, history: "_History", used: int, wait_s: float
+        self, request: CompletionRequest, error: DipeoError, history: RetryHistory, used: int, wait_s: float
     ) -> str | None:
         """Why not to try again, or None."""
         if not error.is_retryable:
             if not (error.is_outcome_unknown and self._retries_unknown_outcome):
                 return "a retry would not help, or might be billed twice"
-        elif (limit := _limit(request, error)) is not None and history.verdicts.count(error.verdict) >= limit:
+        elif (limit := history.has_exhausted(request, error)) is not None:
             empty = error.verdict is Verdict.EMPTY_RESPONSE
             return "the answer was empty before" if empty else f"{limit} retries did not help"
         is_sent = error.context.get("sent") is not False
@@ -128,18 +128,17 @@ class RetryingModel(ChatModelPort):
         return self._price(request, error, history, is_sent=is_sent)
 
     def _price(
-        self, request: CompletionRequest, error: DipeoError, history: "_History", *, is_sent: bool
+        self, request: CompletionRequest, error: DipeoError, history: RetryHistory, *, is_sent: bool
     ) -> str | None:
         """Takes the retry from the budget, or says that it is used up."""
-        is_asked_for = error.verdict is Verdict.RATE_LIMITED and error.retry_after_s is not None
-        if self._budget is None or is_asked_for or not is_sent:
+        if self._budget is None or error.retry_after_s or not is_sent:
             return None
         if not self._budget.take(request):
             return f"the retry budget is used up ({self._budget.share:.0%} of the calls)"
         history.paid += 1
         return None
 
-    def _told(self, request: CompletionRequest, completion: Completion, history: "_History") -> Completion:
+    def _told(self, request: CompletionRequest, completion: Completion, history: RetryHistory) -> Completion:
         """The completion with the story of all attempts; the first failed attempt's time is in its record."""
         if self._budget is not None:
             self._budget.give_back(request, history.paid)
@@ -147,25 +146,3 @@ class RetryingModel(ChatModelPort):
         waited_ms = (self._clock.monotonic_s() - history.began_at_s) * 1000
         first_ms = attempts[0].latency_ms if attempts else 0.0
         return completion.with_attempts(attempts, latency_ms=first_ms + waited_ms)
-
-
-def _limit(request: CompletionRequest, error: DipeoError) -> int | None:
-    limits = EARLY_RETRY_LIMITS if request.fallbacks else RETRY_LIMITS
-    return limits.get(error.verdict) if error.verdict else None
-
-
-class _History:
-    """What went wrong so far in one call; begins with the first failure."""
-
-    __slots__ = ("attempts", "began_at_s", "paid", "verdicts", "waits")
-
-    def __init__(self, began_at_s: float, waits: Iterator[float]) -> None:
-        self.began_at_s = began_at_s
-        self.waits = waits
-        self.attempts: tuple[Attempt, ...] = ()
-        self.verdicts: list[Verdict | None] = []
-        self.paid = 0
-
-    def add(self, error: DipeoError, decision: str) -> None:
-        self.attempts += tuple(evolve(attempt, decision=decision) for attempt in error.attempts)
-        self.verdicts.append(error.verdict)

@@ -1,0 +1,38 @@
+"""Every row of the catalogue comes to what its data say, whole and streamed, over dipeo's wire and the official one."""
+
+import asyncio
+
+import pytest
+
+import dipeo
+from dipeo import Settings, errors
+from dipeo.testing import ProviderSimulator
+from dipeo.testing.simulator.faults.entry import Dialect, Mode, WireName
+from tests.faults.matrix import ENVIRON, SERVICES, ask, play
+
+CALLS_AT_ONCE = 105
+"""More than the hundred that httpx has connections for."""
+
+
+@pytest.mark.filterwarnings("ignore:.* is not a valid FinishReason:UserWarning")  # Google's client says it once
+@pytest.mark.parametrize("wire", WireName)
+@pytest.mark.parametrize("dialect", Dialect)
+async def test_every_fault_comes_to_what_the_catalogue_says(dialect: Dialect, wire: WireName) -> None:
+    """Error, verdict, requests on the wire, waits and records are as expected, and no exception is foreign."""
+    played = await play(dialect, wire)
+    assert played
+    assert "\n".join(str(each) for each in played if each.differences) == ""
+
+
+@pytest.mark.parametrize("dialect", [Dialect.GOOGLE, Dialect.OLLAMA])
+@pytest.mark.parametrize("wire", WireName)
+async def test_no_call_waits_for_a_connection_of_another(dialect: Dialect, wire: WireName) -> None:
+    """More calls at once than a client keeps connections for all reach the provider: dipeo itself is never full."""
+    service, model = SERVICES[dialect]
+    async with ProviderSimulator(faults="F52") as simulator:
+        settings = Settings(base_urls=simulator.base_urls, environ=ENVIRON, wires=wire.value, timeout_s=1.0)
+        async with dipeo.connect(settings) as llm:
+            calls = (ask(llm, service, model, Mode.UNARY) for _ in range(CALLS_AT_ONCE))
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(each) for each in ends} == {errors.DeadlineExceededError}
+        assert simulator.counters.peak_connections == simulator.counters.requests == CALLS_AT_ONCE
