@@ -4,27 +4,22 @@ from functools import partial
 
 from dependency_injector import containers, providers
 
-from dipeo.application.context import ContextPreparation
-from dipeo.application.summarizer import Summarizer
 from dipeo.config import Settings
 from dipeo.container.adapters import adapter_builders
+from dipeo.container.beside import build_context, build_embeddings, build_model_lists, build_prompt_sizes
 from dipeo.container.key_sources import build_keys
-from dipeo.container.stack import build_errands, build_stack
+from dipeo.container.stack import build_stack
 from dipeo.container.wires import ChosenWires, modules_for
 from dipeo.infrastructure.catalog.aliases import InMemoryAliases
 from dipeo.infrastructure.catalog.model_catalog import LayeredCatalog
 from dipeo.infrastructure.clock import SystemClock
 from dipeo.infrastructure.ledger.in_memory import InMemoryLedger
-from dipeo.infrastructure.llm.counting.service import CountingModel, ProviderPromptSizes
 from dipeo.infrastructure.llm.drivers.endpoints import EndpointDirectory
 from dipeo.infrastructure.llm.drivers.factory import AdapterFactory
 from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
 from dipeo.infrastructure.llm.drivers.pool import PooledModel
 from dipeo.infrastructure.llm.drivers.service import LLMInfraService
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
-from dipeo.infrastructure.llm.embeddings.model import EmbeddingModel
-from dipeo.infrastructure.llm.embeddings.service import BatchingEmbeddings
-from dipeo.infrastructure.llm.listing.service import ListingModel, ProviderModelLists
 from dipeo.infrastructure.prompts.file_prompts import FilePrompts
 from dipeo.infrastructure.token_calibration import CalibratingTokenCounter
 
@@ -82,38 +77,19 @@ class Container(containers.DeclarativeContainer):
         max_attempts=settings.provided.max_attempts,
     )
 
-    # what providers do beside completing
+    # what there is beside completing
     embeddings = _Shared(
-        BatchingEmbeddings,
-        _Shared(build_stack, _Shared(EmbeddingModel, pool), settings=settings, ledger=ledger, keys=keys, clock=clock),
+        build_embeddings,
+        pool,
+        settings=settings,
+        ledger=ledger,
+        keys=keys,
+        clock=clock,
         aliases=aliases,
-        clock=clock,
         counter=counter,
-        timeout_s=settings.provided.timeout_s,
-        max_attempts=settings.provided.max_attempts,
     )
-    model_lists = _Shared(
-        ProviderModelLists,
-        _Shared(build_errands, _Shared(ListingModel, pool), clock=clock),
-        clock=clock,
-        timeout_s=settings.provided.timeout_s,
-        max_attempts=settings.provided.max_attempts,
-    )
+    model_lists = _Shared(build_model_lists, pool, settings=settings, clock=clock)
     prompt_sizes = _Shared(
-        ProviderPromptSizes,
-        _Shared(
-            LLMInfraService,
-            _Shared(build_errands, _Shared(CountingModel, pool), clock=clock),
-            aliases=aliases,
-            system_prompts=system_prompts,
-            clock=clock,
-            timeout_s=settings.provided.timeout_s,
-            max_attempts=settings.provided.max_attempts,
-        ),
+        build_prompt_sizes, pool, settings=settings, clock=clock, aliases=aliases, system_prompts=system_prompts
     )
-    context = _Shared(
-        ContextPreparation,
-        counter,
-        catalog=catalog,
-        summarizer=_Shared(Summarizer, service),
-    )
+    context = _Shared(build_context, service, counter=counter, catalog=catalog)

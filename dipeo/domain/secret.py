@@ -6,7 +6,6 @@ import hmac
 import json
 import re
 from collections.abc import Iterator, Mapping
-from html import escape
 from typing import Final, NoReturn
 from urllib.parse import quote
 
@@ -63,6 +62,8 @@ class Secret:
         return text
 
     def _as_written(self) -> set[str]:
+        from html import escape  # half a megabyte of names of signs, for what happens seldom
+
         value = self._value
         quoted = quote(value, safe="")
         in_lower_case = re.sub("%..", lambda found: found[0].lower(), quoted)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from dipeo.domain.catalog import UNKNOWN, ModelFacts, NotKnown, Prices, TokenPrice
@@ -73,6 +72,8 @@ class KnownPrices:
 
     def _loaded(self) -> Mapping[str, "Provider"]:
         if self._providers is None:
+            from importlib.metadata import version  # brings a megabyte, and is of no use without the package
+
             try:
                 data_snapshot = import_module(self._module)
             except ModuleNotFoundError:

@@ -1,6 +1,6 @@
 """OpenAI's responses as a second dialect of a service that speaks chat completions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Final
 
 from dipeo.domain.completion import Completion, CompletionRequest
@@ -63,15 +63,22 @@ class TwoDialectAdapter(BaseLLMAdapter):
         self._dialect = RESPONSES_DIALECTS.get(endpoint.service)
         self._second: ResponsesAdapter | None = None
 
-    async def complete(self, request: CompletionRequest) -> Completion:
-        if (second := self._second_for(request)) is not None:
-            return await second.complete(request)
-        return await super().complete(request)
+    def complete(self, request: CompletionRequest) -> Coroutine[object, object, Completion]:
+        # Not async itself, so that a waiting call takes no more memory for it.
+        second = self._second_for(request)
+        return super().complete(request) if second is None else second.complete(request)
 
     def stream(self, request: CompletionRequest) -> CompletionStream:
         if (second := self._second_for(request)) is not None:
             return second.stream(request)
         return super().stream(request)
+
+    def over_responses(self, model: str) -> "ResponsesAdapter | None":
+        """The adapter that speaks responses; None where the service, or this model, cannot be asked that way."""
+        dialect = self._dialect
+        if dialect is None or dialect.has_chat_alone.match(model):
+            return None
+        return self._speaking(dialect)
 
     def _second_for(self, request: CompletionRequest) -> "ResponsesAdapter | None":
         dialect = self._dialect
@@ -83,6 +90,9 @@ class TwoDialectAdapter(BaseLLMAdapter):
             and not self._asks_for_more(request, dialect)
         ):
             return None
+        return self._speaking(dialect)
+
+    def _speaking(self, dialect: ResponsesDialect) -> "ResponsesAdapter":
         if self._second is None:
             self._second = ResponsesAdapter(self._endpoint, self, dialect)
         return self._second

@@ -95,12 +95,15 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         encoded = self.encode(asked, is_stream=False)
         reply: WireReply | None = None
         try:
-            reply = await (self._wire or self.wire).send(encoded.exchange)
+            adaptations, sending = encoded.adaptations, (self._wire or self.wire).send(encoded.exchange)
+            # An answer may take minutes: what was sent, which is as long as the conversation, is not kept meanwhile.
+            del encoded
+            reply = await sending
             body = self._accepted(reply)
             answer = self.decode(body)
             if schema_mode is SchemaMode.TOOL:
                 answer = answer_of_tool(answer, asked)
-            return self._completion(answer, request, encoded.adaptations, reply.headers, schema_mode, raw=body)
+            return self._completion(answer, request, adaptations, reply.headers, schema_mode, raw=body)
         except DipeoError as error:
             raise self._with_facts(error, request, reply.headers if reply else {}) from None
 

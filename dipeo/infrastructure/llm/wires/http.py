@@ -80,8 +80,9 @@ class HttpWire(Wire):
 
     async def send(self, exchange: WireRequest) -> WireReply:
         try:
-            response = await self._post(exchange)
-            return await _reply_of(response, self._unfinished)
+            posting = self._post(exchange)
+            del exchange  # not kept while the answer is awaited
+            return await _reply_of(await posting, self._unfinished)
         except (aiohttp.ClientError, OSError) as problem:
             failure = _translated(problem)
         except asyncio.CancelledError:
