@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextvars import ContextVar
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -37,6 +38,9 @@ ORIGIN: Final = "https://providers.invalid"
 RESET_DELAY_S: Final = 0.02
 """As long as the simulator lets pass before it resets a connection."""
 
+ASKING: Final[ContextVar[str]] = ContextVar("asking")
+"""Who asks, where several ask for the same model; every task that their call begins inherits it."""
+
 
 @frozen
 class Refused:
@@ -47,11 +51,15 @@ class Refused:
 
 @frozen
 class Asked:
-    """A request as it reaches a provider; `number` counts the requests for one model from 1."""
+    """A request as it reaches a provider.
+
+    `mark` is who asks, or the model where nobody has said so; `number` counts the requests with this mark from 1.
+    """
 
     service: str
     model: str
     number: int
+    mark: str
 
 
 Choose = Callable[[Asked], Reply | Fault | Refused | None]
@@ -87,7 +95,7 @@ class InProcessProviders:
         self.loop = loop
         self.failing = failing
         self.exchanges: list[Exchange] = []
-        self._by_model: defaultdict[str, list[Exchange]] = defaultdict(list)
+        self._by_mark: defaultdict[str, list[Exchange]] = defaultdict(list)
         self.wires: list[InProcessWire] = []
         self.violations: list[str] = []
         self.is_closing_forced = False
@@ -116,22 +124,23 @@ class InProcessProviders:
         self.wires.append(wire)
         return wire
 
-    def exchanges_of(self, model: str) -> list[Exchange]:
-        """The exchanges about one model."""
-        return self._by_model[model]
+    def exchanges_of(self, mark: str) -> list[Exchange]:
+        """The exchanges of one who asks, or about one model where nobody has said who they are."""
+        return self._by_mark[mark]
 
     def begin(self, wire: "InProcessWire", url: str, headers: Mapping[str, str], request: WireRequest) -> "Playback":
         """Takes a request in, decides its answer, and begins to play it."""
         path, _, query = url.removeprefix(ORIGIN).partition("?")
         service = path.split("/")[1]
         model = _model_of(path, request.body)
-        asked = Asked(service, model, len(self.exchanges_of(model)) + 1)
+        mark = ASKING.get(model)
+        asked = Asked(service, model, len(self.exchanges_of(mark)) + 1, mark)
         answer = self._choose(asked)
-        chance = random.Random(f"wire/{self.loop.seed}/{model}/{asked.number}")
+        chance = random.Random(f"wire/{self.loop.seed}/{mark}/{asked.number}")
         exchange = Exchange(asked, self.loop.time())
         self.exchanges.append(exchange)
-        self._by_model[model].append(exchange)
-        self.loop.note(f"wire {service} {model} {asked.number}: {_name_of(answer)}")
+        self._by_mark[mark].append(exchange)
+        self.loop.note(f"wire {service} {mark} {asked.number}: {_name_of(answer)}")
         latency_s = chance.choice((0.0, chance.random() * self._max_latency_s))
         if isinstance(answer, Refused):
             return Playback(self, exchange, wire, None, chance, latency_s + answer.delay_s)

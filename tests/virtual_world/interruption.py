@@ -8,19 +8,19 @@ T = TypeVar("T")
 
 
 class FailOnce:
-    """Counts the uses of dependencies and makes one of them fail; `failed_at` names it."""
+    """Counts the uses of dependencies and makes one of them fail; `failed_at` names it, `uses` is their count."""
 
     def __init__(self, at: int | None) -> None:
         self._at = at
-        self._count = 0
+        self.uses = 0
         self.failed_at = ""
 
     async def passes(self, place: str, error: Callable[[], Exception]) -> None:
         """Raises the error when this use is the one that fails."""
         if self._at is None:
             return
-        self._count += 1
-        if self._count == self._at:
+        self.uses += 1
+        if self.uses == self._at:
             self.failed_at = place
             raise error()
 

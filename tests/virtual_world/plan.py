@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from dipeo.domain.model import ModelTarget
 from dipeo.domain.service import LLMService
 from dipeo.testing import Fault, Reply
 from tests.virtual_world.in_process_wire import Asked, Choose, Refused
@@ -32,7 +33,11 @@ class Behaviour(StrEnum):
 
 @frozen(kw_only=True)
 class Caller:
-    """One use of the service; `model` is its own, so that everything about it can be found by that name."""
+    """One use of the service.
+
+    `model` is its own, so that everything about it can be found by that name, unless it shares one; `mark` is always
+    its own. The `fallbacks` are given as the call's, or as the person's.
+    """
 
     number: int
     service: LLMService
@@ -46,11 +51,18 @@ class Caller:
     cancel_after_s: float = 0.0
     leaves_after: int = 0
     pause_s: float = 0.0
+    shared_model: str | None = None
+    fallbacks: tuple[ModelTarget, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """What all requests of this caller, and nobody else's, are marked with."""
+        return f"model-{self.number}"
 
     @property
     def model(self) -> str:
-        """The model that this caller, and nobody else, asks."""
-        return f"model-{self.number}"
+        """The model that this caller asks first."""
+        return self.shared_model or self.mark
 
     @property
     def name(self) -> str:
@@ -62,7 +74,9 @@ class Caller:
 class WorldPlan:
     """A whole world. `rates` says how often each fault strikes, those left out never; a `script` decides instead.
 
-    `stations` are settings of retry budget, breaker and hedging.
+    `stations` are settings of retry budget, breaker and hedging. `sick` says how often the faults strike at some
+    services, instead of `rates`. Where `slow_from` is a caller's number, those before are answered soon, and of those
+    from there on every other very late.
     """
 
     seed: int
@@ -76,17 +90,19 @@ class WorldPlan:
     ledger_delay_s: float | None = None
     closes_at_s: float | None = None
     stations: Mapping[str, Any] = field(factory=dict)
+    sick: Mapping[str, Mapping[str, float]] = field(factory=dict)
+    slow_from: int | None = None
 
     @classmethod
     def from_seed(cls, seed: int) -> "WorldPlan":
         """The world of this seed: a random choice of services, callers and faults."""
         chance = random.Random(f"world/{seed}")
         services = chance.sample(SERVICES, chance.randint(1, 4))
-        kinds = chance.sample(sorted(_FAULTS), chance.randint(0, len(_FAULTS)))
+        kinds = chance.sample(sorted(FAULTS), chance.randint(0, len(FAULTS)))
         is_burst = chance.random() < 0.5
         return cls(
             seed=seed,
-            callers=tuple(_caller(number, services, chance, is_burst) for number in range(chance.randint(5, 30))),
+            callers=tuple(caller_from(number, services, chance, is_burst) for number in range(chance.randint(5, 30))),
             rates={kind: chance.choice((0.05, 0.1, 0.3)) for kind in kinds},
             retries_unknown_outcome=chance.random() < 0.5,
             max_creation_s=chance.choice((0.0, 0.0, 0.5)),
@@ -96,20 +112,24 @@ class WorldPlan:
         )
 
     def answer(self, asked: Asked) -> Reply | Fault | Refused | None:
-        """What this request meets: the same for the same seed, model and number, whatever else goes on."""
+        """What this request meets: the same for the same seed, caller and number, whatever else goes on."""
         if self.script is not None:
             return self.script(asked)
-        chance = random.Random(f"answer/{self.seed}/{asked.model}/{asked.number}")
-        for kind, rate in self.rates.items():
+        chance = random.Random(f"answer/{self.seed}/{asked.mark}/{asked.number}")
+        reply = reply_to(asked, chance)
+        if self.slow_from is not None:
+            is_late = int(asked.mark.rpartition("-")[2]) >= self.slow_from and chance.random() < 0.5
+            reply = evolve(reply, delay_s=chance.uniform(0.5, 20.0) if is_late else chance.uniform(0.0, 0.2))
+        for kind, rate in self.sick.get(asked.service, self.rates).items():
             if chance.random() < rate:
-                return _FAULTS[kind](chance, reply_to(asked, chance))
-        return reply_to(asked, chance)
+                return FAULTS[kind](chance, reply)
+        return reply
 
 
 def text_of(asked: Asked) -> str:
     """The text that answers this request and no other."""
-    words = random.Random(f"{asked.model}/{asked.number}").randint(0, 12)
-    return " ".join((f"{asked.model}.{asked.number}:", *(f"w{index}\u00e9" for index in range(words))))
+    words = random.Random(f"{asked.mark}/{asked.number}").randint(0, 12)
+    return " ".join((f"{asked.mark}.{asked.number}:", *(f"w{index}\u00e9" for index in range(words))))
 
 
 def reply_to(asked: Asked, chance: random.Random) -> Reply:
@@ -121,7 +141,8 @@ def reply_to(asked: Asked, chance: random.Random) -> Reply:
     )
 
 
-def _caller(number: int, services: list[LLMService], chance: random.Random, is_burst: bool) -> Caller:
+def caller_from(number: int, services: list[LLMService], chance: random.Random, is_burst: bool) -> Caller:
+    """Anybody, with anything in mind."""
     return Caller(
         number=number,
         service=chance.choice(services),
@@ -146,7 +167,7 @@ def _some(chance: random.Random) -> int:
     return chance.randint(0, 3)
 
 
-_FAULTS: Final[Mapping[str, Callable[[random.Random, Reply], Reply | Fault | Refused]]] = {
+FAULTS: Final[Mapping[str, Callable[[random.Random, Reply], Reply | Fault | Refused]]] = {
     "rate limited": lambda chance, _: _status(429, **chance.choice(_ADVICE)),
     "failing": lambda chance, _: _status(chance.choice((500, 502, 503, 529))),
     "refusing": lambda chance, _: _status(chance.choice((400, 401, 403, 404))),

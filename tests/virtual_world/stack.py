@@ -20,7 +20,7 @@ from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.factory import Adapter, AdapterFactory
 from dipeo.infrastructure.llm.drivers.pool import CLOSE_GRACE_S, PooledModel
 from dipeo.testing import FakeKeys, FakeLedger
-from tests.virtual_world.in_process_wire import Choose, InProcessProviders
+from tests.virtual_world.in_process_wire import ASKING, Choose, InProcessProviders
 from tests.virtual_world.interruption import NO_FAILURE, FailOnce
 from tests.virtual_world.virtual_loop import VirtualClock, VirtualLoop
 
@@ -69,9 +69,9 @@ class Stack:
     def _end_grace(self) -> None:
         self.providers.is_closing_forced = self.workshop.is_closing_forced = True
 
-    def attempts_of(self, model: str) -> list[Attempt]:
-        """What the ledger holds about one model."""
-        return self.ledger.by_model[model]
+    def attempts_of(self, mark: str) -> list[Attempt]:
+        """What the ledger holds of one who asks, or about one model where nobody has said who they are."""
+        return self.ledger.by_mark[mark]
 
     def leftovers(self) -> list[str]:
         """What is wrong with adapters, wires and exchanges once the pool is closed and all is quiet."""
@@ -97,13 +97,17 @@ class FailingClock(VirtualClock):
 
 
 class WaitingLedger(FakeLedger):
-    """A ledger that takes its time before it has written and after, as one on a disk does, and can be made to fail."""
+    """A ledger that takes its time before it has written and after, as one on a disk does, and can be made to fail.
+
+    `history` is what was written, in its order: when, whose, and what.
+    """
 
     def __init__(self, failing: FailOnce, *, delay_s: float | None) -> None:
         super().__init__()
         self._waiting_fails = failing
         self._delay_s = delay_s
-        self.by_model: defaultdict[str, list[Attempt]] = defaultdict(list)
+        self.by_mark: defaultdict[str, list[Attempt]] = defaultdict(list)
+        self.history: list[tuple[float, str, Attempt]] = []
 
     async def record(self, attempt: Attempt) -> None:
         await self._waiting_fails.passes("ledger record", lambda: OSError("The disk is full."))
@@ -112,8 +116,10 @@ class WaitingLedger(FakeLedger):
         await super().record(attempt)
         # Written again, an attempt takes the place of the first, as the port has it.
         same = (attempt.call_id, attempt.number)
-        known = [each for each in self.by_model[attempt.model] if (each.call_id, each.number) != same]
-        self.by_model[attempt.model] = [*known, attempt]
+        mark = ASKING.get(attempt.model)
+        known = [each for each in self.by_mark[mark] if (each.call_id, each.number) != same]
+        self.by_mark[mark] = [*known, attempt]
+        self.history.append((asyncio.get_running_loop().time(), mark, attempt))
         if self._delay_s is not None:
             await asyncio.sleep(self._delay_s)
 

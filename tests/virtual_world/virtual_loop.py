@@ -130,6 +130,8 @@ class VirtualClock(ClockPort):
     async def sleep(self, delay_s: float) -> None:
         task = asyncio.current_task()
         name = task.get_name() if task else ""
+        # asyncio numbers the tasks of a process: in another run the same task has another number.
+        name = "a task" if name.startswith("Task-") else name
         self.sleeps_of[name].append((self._loop.time(), delay_s))
         self._loop.note(f"{name} sleeps {delay_s!r} s")
         await asyncio.sleep(delay_s)

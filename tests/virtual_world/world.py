@@ -11,7 +11,7 @@ from dipeo.domain.completion import Completion
 from dipeo.domain.message import Message
 from dipeo.domain.person import PersonLLMConfig
 from dipeo.domain.stream import CompletionStream, TextDelta
-from tests.virtual_world.in_process_wire import InProcessProviders
+from tests.virtual_world.in_process_wire import ASKING, InProcessProviders
 from tests.virtual_world.interruption import NO_FAILURE, FailOnce, Suspensions
 from tests.virtual_world.plan import Behaviour, Caller, WorldPlan
 from tests.virtual_world.stack import Stack
@@ -33,6 +33,7 @@ class Call:
     heard: list[str] = field(factory=list)
     events: int = 0
     sent_before_first_event: int = 0
+    open_at_first_event: int = 0
     open_at_end: int = 0
     cancelling_at_end: int = 0
     suspensions: int = 0
@@ -126,6 +127,7 @@ def _cancel(stack: Stack, call: Call, task: "asyncio.Task[None]") -> None:
 async def _live_call(stack: Stack, call: Call, suspensions: Suspensions) -> None:
     """One caller's life; what goes wrong in it is kept and not raised."""
     loop, caller = stack.loop, call.caller
+    ASKING.set(caller.mark)
     try:
         if caller.starts_at_s > loop.time():
             await asyncio.sleep(caller.starts_at_s - loop.time())
@@ -138,7 +140,7 @@ async def _live_call(stack: Stack, call: Call, suspensions: Suspensions) -> None
     task = asyncio.current_task()
     call.cancelling_at_end = task.cancelling() if task else 0
     call.ended_at_s = loop.time()
-    call.open_at_end = sum(each.is_open for each in stack.providers.exchanges_of(caller.model))
+    call.open_at_end = sum(each.is_open for each in stack.providers.exchanges_of(caller.mark))
     loop.note(f"{caller.name} ends: {call.outcome}, heard {''.join(call.heard)!r}")
 
 
@@ -161,7 +163,9 @@ async def _read(stack: Stack, call: Call) -> None:
                 call.completion = stream.completion
                 return
             if not call.events:
-                call.sent_before_first_event = len(stack.providers.exchanges_of(caller.model))
+                exchanges = stack.providers.exchanges_of(caller.mark)
+                call.sent_before_first_event = len(exchanges)
+                call.open_at_first_event = sum(each.is_open for each in exchanges)
             call.events += 1
             if isinstance(event, TextDelta):
                 call.heard.append(event.text)
@@ -186,7 +190,12 @@ _SAID = (Message(from_person_id="somebody", content="Hello?", id="m1"),)
 
 
 def _config(caller: Caller) -> PersonLLMConfig:
-    return PersonLLMConfig(service=caller.service, model=caller.model, api_key_id=_key_id(caller))
+    return PersonLLMConfig(
+        service=caller.service,
+        model=caller.model,
+        api_key_id=_key_id(caller),
+        fallbacks=caller.fallbacks or None,
+    )
 
 
 def _key_id(caller: Caller) -> str | None:
@@ -205,6 +214,7 @@ def _asked(stack: Stack, caller: Caller) -> Coroutine[Any, Any, Completion]:
         api_key_id=_key_id(caller),
         timeout_s=caller.timeout_s,
         max_attempts=caller.max_attempts,
+        fallbacks=caller.fallbacks,
     )
 
 
@@ -220,4 +230,5 @@ def _streamed(stack: Stack, caller: Caller) -> CompletionStream:
         api_key_id=_key_id(caller),
         timeout_s=caller.timeout_s,
         max_attempts=caller.max_attempts,
+        fallbacks=caller.fallbacks,
     )

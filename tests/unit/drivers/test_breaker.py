@@ -131,6 +131,7 @@ class TestOpening:
             model="m",
             started_at=ManualClock().now(),
             latency_ms=latency_ms,
+            key_fingerprint=Secret("sk-1").fingerprint,
         )
         late = [errors.DeadlineExceededError().with_attempts((attempt,)) for _ in range(4)]
         assert is_refusal((await Bench(*late).meets(ask, 4))[-1]) is is_open
@@ -270,6 +271,20 @@ class TestProbes:
         (probed,) = bench.circuits.enter(request())
         assert probed.is_probing
 
+    async def test_who_was_under_way_does_not_end_the_probe_of_another(self) -> None:
+        """A late refusal of the key keeps all shut for its minute, and no second probe begins beside the first."""
+        bench = Bench()
+        for _ in range(FAILURES):
+            bench.circuits.failed(request(), failing())
+        bench.clock.advance(COOL_DOWN_S)
+        probed = bench.circuits.enter(request())
+        assert probed
+        bench.circuits.failed(request(), errors.APIKeyRefusedError(status=401))
+        bench.clock.advance(LATCH_S)
+        assert is_refusal((await bench.meets(complete, 1))[0])
+        bench.circuits.leave(probed)
+        assert bench.circuits.enter(request())
+
 
 class TestPauses:
     """What the provider asks for, and what lasts until somebody acts."""
@@ -324,6 +339,24 @@ class TestPauses:
         assert is_refusal(refused)
         bench.keys.key = Secret("sk-2")
         assert await bench.meets(ask, 1) == [None]
+
+    async def test_a_key_that_was_replaced_meanwhile_is_not_the_one_that_was_refused(self, ask: Ask) -> None:
+        """A request with the old key is answered with 401 when there is a new one already: that one is asked with."""
+        bench = Bench(*["Hello."] * 2)
+        attempt = Attempt(
+            call_id="c",
+            number=1,
+            service=LLMService.OPENAI,
+            model="m",
+            started_at=bench.clock.now(),
+            latency_ms=1.0,
+            key_fingerprint=Secret("sk-1").fingerprint,
+        )
+        bench.keys.key = Secret("sk-2")
+        bench.circuits.failed(request(), errors.APIKeyRefusedError(status=401).with_attempts((attempt,)))
+        assert await bench.meets(ask, 1) == [None]
+        bench.keys.key = Secret("sk-1")
+        assert is_refusal((await bench.meets(ask, 1))[0])
 
     async def test_a_missing_key_latches_nothing(self, ask: Ask) -> None:
         """Nobody has refused it."""

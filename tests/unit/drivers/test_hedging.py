@@ -34,12 +34,17 @@ def request(**values: Any) -> CompletionRequest:
 
 
 class Timed(ChatModelPort):
-    """Answers each attempt after its time, or fails then; counts what is open."""
+    """Answers each attempt after its time, or fails then; counts what is open.
+
+    Closing takes `closing_s`; streams of the attempts in `broken` break off before their end.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.asked: list[CompletionRequest] = []
         self.is_open = 0
+        self.closing_s = 0.0
+        self.broken: set[int] = set()
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """The answer names the attempt."""
@@ -49,7 +54,7 @@ class Timed(ChatModelPort):
         try:
             await asyncio.sleep(wait_s)
         finally:
-            self.is_open -= 1
+            await self._close()
         if failure:
             raise failure
         return await ScriptedModel(f"answer {request.attempt_number}").complete(request)
@@ -65,7 +70,16 @@ class Timed(ChatModelPort):
             yield TextDelta("answer ")
             await asyncio.sleep(0.5)
             yield TextDelta(str(request.attempt_number))
+            if request.attempt_number in self.broken:
+                raise errors.ConnectionLostError
             yield CompletionEnd(completion)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
+            if self.closing_s:
+                await asyncio.sleep(self.closing_s)
         finally:
             self.is_open -= 1
 
@@ -169,6 +183,38 @@ class TestRace:
         plan: Plan = {1: (3.0, errors.OverloadedError()), 2: (0.5, errors.RateLimitError())}
         played(plan, main, is_stream=is_stream)
 
+    def test_one_that_was_not_sent_does_not_hide_how_the_other_failed(self, is_stream: bool) -> None:
+        """What was asked and failed is worth a second try; that a second one was refused beside it is not the news."""
+
+        async def main(bench: Bench) -> None:
+            with pytest.raises(errors.OverloadedError) as caught:
+                await bench.ask()
+            assert caught.value.is_retryable
+            assert [each.number for each in caught.value.attempts] == [1]
+
+        refused = errors.MissingAPIKeyError("It has gone since.")
+        played({1: (3.0, errors.OverloadedError(status=503)), 2: (0.0, refused)}, main, is_stream=is_stream)
+
+    @pytest.mark.parametrize("first_s", [0.5, 1.0, 1.1, 1.25])
+    @pytest.mark.parametrize("later_s", [0.0, 0.005, 0.015])
+    def test_who_is_cancelled_twice_leaves_nothing_open_either(
+        self, is_stream: bool, first_s: float, later_s: float
+    ) -> None:
+        """The second time while the first is still being seen to: the caller ends when all is closed."""
+
+        async def main(bench: Bench) -> None:
+            bench.inner.closing_s = 0.01
+            caller = asyncio.ensure_future(bench.ask())
+            await asyncio.sleep(first_s)
+            caller.cancel()
+            await asyncio.sleep(later_s)
+            caller.cancel()
+            await asyncio.wait([caller])
+            assert caller.cancelled()
+            assert bench.inner.is_open == 0
+
+        played({1: (9.0, None), 2: (0.5, None)}, main, is_stream=is_stream)
+
     def test_a_first_that_fails_early_is_not_asked_beside(self, is_stream: bool) -> None:
         """Trying again is the retries' business."""
 
@@ -236,6 +282,23 @@ class TestRace:
 
         bench = played({1: (ANSWER_S * 2, None), 2: (9.0, None)}, main, is_stream=is_stream, share=0.1)
         assert 100 < len(bench.inner.asked) <= 112
+
+
+def test_a_winner_that_breaks_off_tells_of_both() -> None:
+    """The request that was given up for it stands among the attempts of the error, as it does in the ledger."""
+
+    async def main(bench: Bench) -> None:
+        bench.inner.broken = {2}
+        with pytest.raises(errors.ConnectionLostError) as caught:
+            await bench.ask()
+        first, second = caught.value.attempts
+        assert (first.number, first.verdict, first.billed) == (1, Verdict.CANCELLED, Billed.PERHAPS)
+        assert first.decision == "another was begun beside it after 1.000 s; given up: attempt 2 answered first"
+        assert (first.status, first.provider_code, first.retry_after_s) == (None, None, None)
+        assert (second.number, second.verdict) == (2, Verdict.CONNECTION_LOST)
+        assert [each.number for each in bench.ledger.recorded] == [1, 2]
+
+    played({1: (9.0, None), 2: (0.25, None)}, main, is_stream=True)
 
 
 def test_a_reader_who_leaves_closes_the_winner() -> None:

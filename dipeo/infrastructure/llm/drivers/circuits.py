@@ -7,6 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
+from dipeo.domain.attempt import Attempt
 from dipeo.domain.completion import CompletionRequest
 from dipeo.domain.errors import APIKeyRefusedError, DipeoError, ModelUnavailableError
 from dipeo.domain.ports.clock import ClockPort
@@ -84,13 +85,16 @@ class Circuit:
         self._outcomes.append((now_s, True))
         recent = sum(is_fault and at_s > now_s - FORGOTTEN_AFTER_S for at_s, is_fault in self._outcomes)
         if is_probe or recent >= self._failures:
-            self.open(error, now_s, at_least_s=self._cool_down_s, kind=ModelUnavailableError)
+            self.open(error, now_s, at_least_s=self._cool_down_s, kind=ModelUnavailableError, is_probe=is_probe)
 
-    def open(self, error: DipeoError, now_s: float, *, at_least_s: float, kind: type[DipeoError]) -> None:
+    def open(
+        self, error: DipeoError, now_s: float, *, at_least_s: float, kind: type[DipeoError], is_probe: bool
+    ) -> None:
         """Lets nobody pass for that long, or for as long as the provider says; longer each time a probe fails."""
-        shut_s = max(self._shut_s * 2 if self.is_probing else at_least_s, error.retry_after_s or 0.0)
+        shut_s = max(self._shut_s * 2 if is_probe else at_least_s, error.retry_after_s or 0.0)
         self._shut_s = min(shut_s, LONGEST_COOL_DOWN_S)
-        self.is_probing = False
+        # One that was under way before does not end somebody else's probe: there would soon be two.
+        self.is_probing = self.is_probing and not is_probe
         self.until_s = max(now_s + self._shut_s, self.until_s or 0.0)
         self._refusal = _Refusal(kind, error.verdict)
 
@@ -167,10 +171,15 @@ class Circuits:
                 circuit.is_probing = False
 
     def answered(
-        self, request: CompletionRequest, probed: tuple[Circuit, ...] = (), *, but: Place | None = None
+        self,
+        request: CompletionRequest,
+        probed: tuple[Circuit, ...] = (),
+        *,
+        attempts: tuple[Attempt, ...] = (),
+        but: Place | None = None,
     ) -> None:
         """The provider answered, well or not: it is there. `but` is the place that the answer is held against."""
-        places, now_s = self._places(request), self._clock.monotonic_s()
+        places, now_s = self._places(request, attempts), self._clock.monotonic_s()
         with self._lock:
             for place in places:
                 circuit = self.by_place.get(place)
@@ -181,7 +190,7 @@ class Circuits:
 
     def failed(self, request: CompletionRequest, error: DipeoError, probed: tuple[Circuit, ...] = ()) -> None:
         """Takes note of a failure, and of whose fault it was."""
-        everything, model = self._places(request)
+        everything, model = self._places(request, error.attempts)
         if _is_fault(error):
             with self._lock:
                 circuit = self._circuit(everything)
@@ -193,7 +202,7 @@ class Circuits:
         elif error.verdict is Verdict.RATE_LIMITED and error.retry_after_s:
             self._open(request, error, probed, model, at_least_s=0.0)
         elif error.status is not None:
-            self.answered(request, probed)
+            self.answered(request, probed, attempts=error.attempts)
 
     def _open(
         self,
@@ -206,8 +215,9 @@ class Circuits:
     ) -> None:
         with self._lock:
             now_s = self._clock.monotonic_s()
-            self._circuit(place).open(error, now_s, at_least_s=at_least_s, kind=type(error))
-        self.answered(request, probed, but=place)
+            circuit = self._circuit(place)
+            circuit.open(error, now_s, at_least_s=at_least_s, kind=type(error), is_probe=circuit in probed)
+        self.answered(request, probed, attempts=error.attempts, but=place)
 
     def _circuit(self, place: Place) -> Circuit:
         circuit = self.by_place.get(place)
@@ -217,15 +227,21 @@ class Circuits:
             circuit = self.by_place[place] = Circuit(failures=self._failures, cool_down_s=self._cool_down_s)
         return circuit
 
-    def _places(self, request: CompletionRequest) -> tuple[Place, Place]:
-        """The place for all models, and that of this model alone. A replaced key makes other places of them."""
+    def _places(self, request: CompletionRequest, attempts: tuple[Attempt, ...] = ()) -> tuple[Place, Place]:
+        """The place for all models, and that of this model alone. A replaced key makes other places of them.
+
+        Where an attempt was made its own key counts: one that was replaced meanwhile is not the one that was refused.
+        """
+        fingerprint = attempts[-1].key_fingerprint if attempts else self._fingerprint(request)
+        service, base_url, key_id = request.service, request.base_url, request.api_key_id
+        return (service, base_url, key_id, fingerprint, None), (service, base_url, key_id, fingerprint, request.model)
+
+    def _fingerprint(self, request: CompletionRequest) -> str | None:
         try:
             key = self._keys.find(request.service, request.api_key_id)
         except DipeoError:
-            key = None  # the pool will meet the same failure, and raise it
-        fingerprint = key.fingerprint if key else None
-        service, base_url, key_id = request.service, request.base_url, request.api_key_id
-        return (service, base_url, key_id, fingerprint, None), (service, base_url, key_id, fingerprint, request.model)
+            return None  # the pool will meet the same failure, and raise it
+        return key.fingerprint if key else None
 
     def __repr__(self) -> str:
         shut = sum(circuit.until_s is not None for circuit in self.by_place.values())

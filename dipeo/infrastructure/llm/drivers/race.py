@@ -33,48 +33,63 @@ class Race(Generic[T]):
     async def winner(self, delay_s: float, may_begin: Callable[[], bool]) -> "Leg[T]":
         """The leg that answered first. Raises the error when none did, with the attempts of both."""
         first = self.legs[0]
-        alarm = asyncio.ensure_future(self._clock.sleep(delay_s))
-        alarm.add_done_callback(_look)
-        try:
-            await asyncio.wait({first.task, alarm}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            alarm.cancel()
+        # On the loop's timer, as the deadline: a task that sleeps would cost as much as the race itself.
+        await asyncio.wait([first.task], timeout=delay_s)
         if not first.task.done() and may_begin():
             self._second_after_s = self._clock.monotonic_s() - self._began_at_s
             request = evolve(first.request, attempt_number=first.request.attempt_number + 1, waited_s=0.0)
             self.legs.append(Leg(self._ask, request, self._clock))
-        pending = {leg.task for leg in self.legs}
-        while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        while True:
             for leg in self.legs:
-                if leg.task in done and leg.failure is None:
+                if leg.task.done() and leg.failure is None:
                     return leg
-        raise self._failure()
+            pending = [leg.task for leg in self.legs if not leg.task.done()]
+            if not pending:
+                raise self._failure()
+            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
     async def end(self, *, but: "Leg[T] | None" = None) -> None:
-        """Gives up what is under way, all at once, and waits until its connections are closed."""
+        """Gives up what is under way, all at once, and waits until its connections are closed.
+
+        Also where the caller is cancelled once more meanwhile, which is told when all is closed.
+        """
         ended = [leg for leg in self.legs if leg is not but]
         for leg in ended:
             leg.task.cancel()
+        interruption: asyncio.CancelledError | None = None
         for leg in ended:
-            await leg.ended()
+            try:
+                await leg.ended()
+            except asyncio.CancelledError as once_more:
+                interruption = once_more
+        if interruption is not None:
+            raise interruption
 
     def told(self, completion: Completion) -> Completion:
         """The answer with the attempts of both legs, where there were two."""
         if self._second_after_s is None or not completion.attempts:
             return completion
-        won = completion.attempts[0]
-        beside = [each for leg in self.legs for each in leg.attempts_beside(won)]
-        first, *others = sorted((*completion.attempts, *beside), key=lambda attempt: attempt.number)
-        begun = f"another was begun beside it after {self._second_after_s:.3f} s"
-        told = evolve(first, decision="; ".join(each for each in (begun, first.decision) if each))
         latency_ms = (self._clock.monotonic_s() - self._began_at_s) * 1000
-        return completion.with_attempts((told, *others), latency_ms=latency_ms)
+        return completion.with_attempts(self._attempts_of_both(completion.attempts), latency_ms=latency_ms)
+
+    def told_of(self, error: DipeoError) -> DipeoError:
+        """The failure of the leg that had won, with the attempts of both legs, where there were two."""
+        if self._second_after_s is None or not error.attempts:
+            return error
+        return error.with_attempts(self._attempts_of_both(error.attempts))
+
+    def _attempts_of_both(self, of_winner: tuple[Attempt, ...]) -> tuple[Attempt, ...]:
+        beside = [each for leg in self.legs for each in leg.attempts_beside(of_winner[0])]
+        first, *others = sorted((*of_winner, *beside), key=lambda attempt: attempt.number)
+        begun = f"another was begun beside it after {self._second_after_s:.3f} s"
+        return evolve(first, decision="; ".join(each for each in (begun, first.decision) if each)), *others
 
     def _failure(self) -> DipeoError:
         failures = [leg.failure for leg in self.legs if leg.failure is not None]
         attempts = [attempt for failure in failures for attempt in failure.attempts]
-        return failures[-1].with_attempts(tuple(sorted(attempts, key=lambda attempt: attempt.number)))
+        # A leg that was refused before anything was sent says nothing about what became of the other.
+        asked = [failure for failure in failures if failure.attempts] or failures
+        return asked[-1].with_attempts(tuple(sorted(attempts, key=lambda attempt: attempt.number)))
 
 
 class Leg(Generic[T]):
@@ -87,7 +102,6 @@ class Leg(Generic[T]):
         self._latency_ms = 0.0
         begin, self._close = ask(request)
         self.task = asyncio.ensure_future(self._run(begin))
-        self.task.add_done_callback(_look)
 
     @property
     def failure(self) -> DipeoError | None:
@@ -96,9 +110,19 @@ class Leg(Generic[T]):
         return problem if isinstance(problem, DipeoError) else None
 
     async def ended(self) -> None:
-        """Waits until it is over and closed."""
-        await asyncio.wait([self.task])
+        """Waits until it is over and closed. A cancellation in between is handed on to it, and raised afterwards."""
+        interruption: asyncio.CancelledError | None = None
+        while not self.task.done():
+            try:
+                await asyncio.wait([self.task])
+            except asyncio.CancelledError as once_more:
+                self.task.cancel()
+                interruption = once_more
+        if not self.task.cancelled():
+            self.task.exception()  # looked at, because one that nobody asks for would be reported
         await self._close()
+        if interruption is not None:
+            raise interruption
 
     def attempts_beside(self, won: Attempt) -> tuple[Attempt, ...]:
         """What is told of it next to the attempt that won; nothing, where it is that one or never began."""
@@ -117,8 +141,10 @@ class Leg(Generic[T]):
             waited_s=self.request.waited_s,
             verdict=Verdict.CANCELLED,
             status=None,
+            provider_code=None,
             request_id=None,
             usage=UNREPORTED_USAGE,
+            retry_after_s=None,
             decision=f"given up: attempt {won.number} answered first",
         )
         return (given_up,)
@@ -130,9 +156,3 @@ class Leg(Generic[T]):
             return await begin()
         finally:
             self._latency_ms = (self._clock.monotonic_s() - now_s) * 1000
-
-
-def _look(task: "asyncio.Task[T]") -> None:
-    """Looks at how a task ended: one that nobody asks any more would be reported otherwise."""
-    if not task.cancelled():
-        task.exception()

@@ -34,7 +34,7 @@ class BreakerModel(ChatModelPort):
             if probed:
                 circuits.leave(probed)
         if circuits.by_place:
-            circuits.answered(request, probed)
+            circuits.answered(request, probed, attempts=completion.attempts)
         return completion
 
     def stream(self, request: CompletionRequest) -> CompletionStream:

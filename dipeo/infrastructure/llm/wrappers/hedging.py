@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
 from dipeo.domain.completion import Completion, CompletionRequest
+from dipeo.domain.errors import DipeoError
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
@@ -60,7 +61,10 @@ class HedgedModel(ChatModelPort):
             await race.end(but=leg)
             while first is not None:
                 yield CompletionEnd(race.told(first.completion)) if isinstance(first, CompletionEnd) else first
-                first = await anext(events, None)
+                try:
+                    first = await anext(events, None)
+                except DipeoError as error:
+                    raise race.told_of(error) from None
         finally:
             await race.end()
 
