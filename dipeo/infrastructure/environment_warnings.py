@@ -59,6 +59,7 @@ _OF_SERVICES: Final[Mapping[LLMService, tuple[str, ...]]] = {
     ),
     LLMService.GOOGLE: (
         "GOOGLE_GEMINI_BASE_URL",
+        "GOOGLE_API_USE_CLIENT_CERTIFICATE",
         "GOOGLE_API_USE_MTLS_ENDPOINT",
         "GOOGLE_APPLICATION_CREDENTIALS",
         "GOOGLE_GENAI_API_VERSION",
@@ -68,6 +69,8 @@ _OF_SERVICES: Final[Mapping[LLMService, tuple[str, ...]]] = {
         "GOOGLE_GENAI_USE_ENTERPRISE",
         "GOOGLE_GENAI_USE_VERTEXAI",
         "GOOGLE_VERTEX_BASE_URL",
+        # Of requests, on which google-generativeai sits.
+        "NETRC",
     ),
     LLMService.OLLAMA: ("OLLAMA_HOST",),
     LLMService.GROQ: ("GROQ_BASE_URL",),
@@ -75,7 +78,7 @@ _OF_SERVICES: Final[Mapping[LLMService, tuple[str, ...]]] = {
 _LOGS: Final[Mapping[LLMService, tuple[str, ...]]] = {
     LLMService.OPENAI: ("OPENAI_LOG",),
     LLMService.ANTHROPIC: ("ANTHROPIC_LOG", "ANTHROPIC_OPEN_TELEMETRY"),
-    LLMService.GOOGLE: ("GOOGLE_GENAI_DEBUG",),
+    LLMService.GOOGLE: ("GOOGLE_GENAI_DEBUG", "GOOGLE_SDK_PYTHON_LOGGING_SCOPE"),
 }
 _OPENAI_STYLE: Final = frozenset(LLMService) - {LLMService.ANTHROPIC, LLMService.GOOGLE, LLMService.OLLAMA}
 _PROXIES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")

@@ -12,7 +12,6 @@ import dipeo
 from dipeo import LLMService, Settings, errors
 from dipeo.container.wires import ChosenWires
 from dipeo.domain.secret import Secret
-from dipeo.domain.tools import ToolSpec
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
 from dipeo.testing import Fault, ProviderSimulator, Reply
@@ -20,8 +19,6 @@ from tests.end_to_end.conftest import ENVIRON, KEY
 from tests.end_to_end.test_services import HELLO, MODELS
 
 DIALECTS = (LLMService.OPENAI, LLMService.ANTHROPIC, LLMService.GOOGLE, LLMService.OLLAMA)
-LOSES_HEADERS = {(LLMService.OLLAMA, "sdk")}
-"""Ollama's client tells neither the headers of an answer nor those of an error."""
 
 each_service = pytest.mark.parametrize("service", [*DIALECTS, LLMService.GROQ], ids=str)
 each_wire = pytest.mark.parametrize("wire", ["http", "sdk"])
@@ -71,9 +68,6 @@ async def test_every_wire_sends_the_same_body(service: LLMService, simulator: Pr
         async with dipeo.connect(settings_for(simulator, wire)) as llm:
             await llm.complete(HELLO, MODELS[service], service=service, **options)  # type: ignore[arg-type]
     ours, theirs = (request.body for request in simulator.requests)
-    if service is LLMService.OLLAMA:
-        assert isinstance(theirs, dict)
-        assert theirs.pop("tools") == []  # its client sends the list even where there is none
     assert theirs == ours
 
 
@@ -94,7 +88,7 @@ async def test_a_fault_is_told_alike_over_every_wire(
     assert isinstance(caught.value, expected), repr(caught.value)
     assert KEY not in "".join(traceback.format_exception(caught.value))
     assert len(simulator.requests) == 1
-    if fault == "a rate limit" and (service, wire) not in LOSES_HEADERS:
+    if fault == "a rate limit":
         assert caught.value.retry_after_s == 7
 
 
@@ -199,12 +193,3 @@ async def test_a_service_without_a_key_needs_none(wire: str, simulator: Provider
             await llm.complete(HELLO, "some-local-model", service="openai_compatible")
     assert simulator.requests[0].credential_fingerprint is None
     assert "authorization" not in simulator.requests[0].headers
-
-
-async def test_what_a_client_cannot_send_is_refused_by_name(simulator: ProviderSimulator) -> None:
-    """Ollama's client would lose what a closed schema says: that is told, and nothing is sent."""
-    closed = ToolSpec(name="look", parameters={"type": "object", "properties": {}, "additionalProperties": False})
-    async with dipeo.connect(settings_for(simulator, "sdk")) as llm:
-        with pytest.raises(errors.UnsupportedParameterError, match="'tools'"):
-            await llm.complete(HELLO, "qwen3:8b", tools=[closed])
-    assert not simulator.requests

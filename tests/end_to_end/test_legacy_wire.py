@@ -76,9 +76,45 @@ async def test_its_failures_are_ours(
     assert len(simulator.requests) == 1
 
 
-async def test_what_it_cannot_express_is_refused(simulator: ProviderSimulator, legacy: Settings) -> None:
-    """A parameter that its messages have no field for is named, and nothing is sent."""
+async def test_it_sends_what_its_messages_have_no_field_for(simulator: ProviderSimulator, legacy: Settings) -> None:
+    """A seed and thinking came after its time, and arrive all the same."""
     async with dipeo.connect(legacy) as llm:
-        with pytest.raises(errors.UnsupportedParameterError, match="seed"):
-            await llm.complete(HELLO, MODEL, seed=4)
-    assert not simulator.requests
+        await llm.complete(HELLO, MODEL, seed=4, reasoning_effort="low")
+    body = simulator.requests[0].body
+    assert isinstance(body, dict)
+    config = body["generationConfig"]
+    assert isinstance(config, dict)
+    assert config["seed"] == 4
+    assert "thinkingConfig" in config
+
+
+@pytest.mark.parametrize("status", [401, 307])
+async def test_its_session_does_nothing_by_itself(status: int, simulator: ProviderSimulator, legacy: Settings) -> None:
+    """What it would send twice more, or follow, is sent once."""
+    simulator.script(
+        "google", *[Fault(status=status, headers={"location": f"{simulator.base_urls['google']}/elsewhere"})] * 3
+    )
+    async with dipeo.connect(legacy) as llm:
+        with pytest.raises(errors.DipeoError):
+            await llm.complete(HELLO, MODEL, max_attempts=1)
+    assert len(simulator.requests) == 1
+
+
+async def test_advice_and_request_ids_are_heard(simulator: ProviderSimulator, legacy: Settings) -> None:
+    """The headers of an answer come through, as over the other wires."""
+    simulator.script("google", Fault(status=429, headers={"retry-after": "7"}))
+    async with dipeo.connect(legacy) as llm:
+        with pytest.raises(errors.RateLimitError) as caught:
+            await llm.complete(HELLO, MODEL, max_attempts=1)
+    assert caught.value.retry_after_s == 7
+
+
+async def test_who_leaves_is_not_waited_for(legacy: Settings) -> None:
+    """A deadline ends a call in time, though its thread still waits for the provider."""
+    async with ProviderSimulator(faults="F52") as hanging:
+        settings = Settings(base_urls=hanging.base_urls, environ=ENVIRON, wires=legacy.wires, timeout_s=0.2)
+        began_s = time.monotonic()
+        async with dipeo.connect(settings) as llm:
+            with pytest.raises(errors.DeadlineExceededError):
+                await llm.complete(HELLO, MODEL)
+        assert time.monotonic() - began_s < 2

@@ -53,7 +53,6 @@ async def speaks(llm: LLMServicePort, person: Person) -> str:
     return run.outcome.text
 
 
-# Ollama's client has no field for what a closed schema says, and so is not asked to send one.
 @pytest.mark.parametrize("wire", ["http", "sdk"])
 async def test_three_persons_go_on_after_each_is_moved(
     simulator: ProviderSimulator, settings: Settings, wire: str
@@ -69,7 +68,7 @@ async def test_three_persons_go_on_after_each_is_moved(
     async with dipeo.connect(settings) as llm:
         for shift in range(4):
             for place, name in enumerate(persons):
-                service = (vendors * 2)[place + shift % 3] if shift < 3 or wire == "sdk" else "ollama"
+                service = (vendors * 2)[place + shift % 3] if shift < 3 else "ollama"
                 persons[name] = evolve(persons[name], llm_config=on(service))
                 town = f"town-{shift}-{name}"
                 talk.append(Message(from_person_id="host", to_person_id=name, content=f"How is {town}?"))

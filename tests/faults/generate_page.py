@@ -18,7 +18,7 @@ from dipeo.testing.simulator.faults.entry import (
     WireName,
 )
 from tests.docs.page import DOCS
-from tests.faults.matrix import play
+from tests.faults.matrix import EVERY_WIRE, is_installed, play
 
 TARGET = DOCS / "reference" / "faults.md"
 COMMAND = "python -m tests.faults.generate_page"
@@ -28,8 +28,8 @@ _HEAD = f"""\
 
 What goes wrong between dipeo and a provider, and what a caller is told. Each line of the tables is played by the
 [provider simulator](../how-to/test-your-code.md) over real sockets, whole and streamed, over dipeo's own wire (`http`)
-and the official client (`sdk`), with {MAX_ATTEMPTS} attempts that all meet the fault. `ProviderSimulator(faults=...)`
-takes the names, such as `F04.inf`.
+and the official client (`sdk`, for Google also `legacy_sdk`), with {MAX_ATTEMPTS} attempts that all meet the fault.
+`ProviderSimulator(faults=...)` takes the names, such as `F04.inf`.
 
 - **Comes to**: the error that is raised, with its verdict; or the finish reason of an answer.
 - **Requests**: how many the provider gets.
@@ -121,7 +121,8 @@ def _absences(row: FaultRow) -> Iterator[str]:
 
 
 async def _differences() -> list[str]:
-    played = [each for dialect in Dialect for wire in WireName for each in await play(dialect, wire)]
+    wires = [(dialect, wire) for dialect, wire in EVERY_WIRE if is_installed(wire)]
+    played = [each for dialect, wire in wires for each in await play(dialect, wire)]
     return [str(each) for each in played if each.differences]
 
 

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 
 from attrs import frozen
 
@@ -38,6 +39,21 @@ SERVICES: Mapping[Dialect, tuple[LLMService, str]] = {
     Dialect.OLLAMA: (LLMService.OLLAMA, "llama3.2:3b"),
 }
 HELLO = [{"role": "user", "content": "Hello"}]
+
+EVERY_WIRE = tuple((dialect, wire) for wire in WireName for dialect in wire.dialects)
+"""The dialects, each over every wire that speaks it."""
+
+
+def is_installed(wire: WireName) -> bool:
+    """Whether the wire's client is here: Google's former one goes together with few others."""
+    return wire is not WireName.LEGACY_SDK or _has_former_client()
+
+
+def _has_former_client() -> bool:
+    try:
+        return find_spec("google.generativeai") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 @frozen(kw_only=True)

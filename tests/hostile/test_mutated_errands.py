@@ -42,6 +42,7 @@ ANSWERS: Final[Mapping[str, Mapping[str, object]]] = {
     },
     "count anthropic": {"input_tokens": 5},
     "count google": {"totalTokens": 5},
+    "count openai": {"object": "response.input_tokens", "input_tokens": 5},
 }
 
 
@@ -51,8 +52,9 @@ async def ask(container: Container, errand: str, service: str) -> object:
         return await container.embeddings().embed(["one", "two"], "some-model", service=service, max_attempts=1)
     if errand == "list":
         return await container.model_lists().list_models(service)
-    model = "claude-sonnet-4-5" if service == "anthropic" else "gemini-2.5-flash"
-    return await container.prompt_sizes().count_prompt([{"role": "user", "content": "x"}], model, service=service)
+    models = {"anthropic": "claude-sonnet-4-5", "google": "gemini-2.5-flash", "openai": "gpt-5.4-mini"}
+    question = [{"role": "user", "content": "x"}]
+    return await container.prompt_sizes().count_prompt(question, models[service], service=service)
 
 
 @pytest.mark.parametrize("named", ANSWERS)

@@ -22,6 +22,7 @@ class PromptSizePort(Protocol):
     ) -> int:
         """The input tokens of the request that `complete()` would send for the same arguments.
 
-        Raises `UnsupportedParameterError` for a service that does not count, and else what `complete()` raises.
+        OpenAI counts it as a request over responses, whichever interface it goes over. Raises
+        `UnsupportedParameterError` for a service or a model that is not counted, and else what `complete()` raises.
         """
         ...

@@ -20,8 +20,9 @@ from dipeo.domain.errors import (
     UnsupportedParameterError,
     ValidationError,
 )
-from dipeo.domain.json_value import JsonValue
+from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.service import LLMService
+from dipeo.domain.tools import ResponseSchema, ToolSpec
 from dipeo.facade import wired
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
 from dipeo.infrastructure.llm.listing.reading import next_page, read_models
@@ -220,18 +221,22 @@ async def test_every_simulated_service_lists_its_models() -> None:
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello there, how are you?"}]
 
 
-async def test_anthropic_and_google_count() -> None:
+async def test_anthropic_google_and_openai_count() -> None:
     """They are sent what a completion would send, and nothing is completed or recorded."""
     ledger = FakeLedger()
     async with ProviderSimulator() as simulator:
         container = wired(dipeo.Settings(base_urls=simulator.base_urls), keys=FakeKeys(), ledger=ledger)
         try:
-            for model in ("claude-sonnet-5", "gemini-3.5-flash"):
+            for model in ("claude-sonnet-5", "gemini-3.5-flash", "gpt-5.4-mini"):
                 assert await container.prompt_sizes().count_prompt(QUESTION, model, max_tokens=9) > 0
         finally:
             await container.pool().aclose()
         paths = [request.path for request in simulator.requests]
-    assert paths == ["/v1/messages/count_tokens", "/v1beta/models/gemini-3.5-flash:countTokens"]
+    assert paths == [
+        "/v1/messages/count_tokens",
+        "/v1beta/models/gemini-3.5-flash:countTokens",
+        "/v1/responses/input_tokens",
+    ]
     assert ledger.recorded == []
 
 
@@ -243,6 +248,50 @@ async def test_what_is_counted_is_what_would_be_sent() -> None:
     body = wire.asked[0].body
     assert {"model", "messages", "system"} <= set(body)
     assert not {"max_tokens", "temperature", "stream"} & set(body)
+
+
+async def test_openai_counts_a_request_of_responses() -> None:
+    """What is said, tools, the shape of the answer and how hard to think count; the rest is refused there."""
+    wire = AnsweringWire(lambda _: reply({"object": "response.input_tokens", "input_tokens": 34}))
+    schema: JsonObject = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    counted = (
+        await container_over(wire)
+        .prompt_sizes()
+        .count_prompt(
+            QUESTION,
+            "gpt-5.4-mini",
+            service="openai",
+            tools=[ToolSpec(name="look", parameters=schema)],
+            tool_choice="required",
+            parallel_tool_calls=False,
+            response_schema=ResponseSchema(name="shape", schema=schema),
+            reasoning_effort="low",
+            max_tokens=9,
+            provider_options={"truncation": "auto", "metadata": {"a": "b"}, "reasoning": {"summary": "auto"}},
+        )
+    )
+    assert counted == 34
+    (asked,) = wire.asked
+    assert (asked.method, asked.path) == ("POST", "/responses/input_tokens")
+    assert set(asked.body) == {
+        "model",
+        "input",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "text",
+        "reasoning",
+        "truncation",
+    }
+    assert asked.body["reasoning"] == {"effort": "low", "summary": "auto"}
+
+
+async def test_openai_counts_what_goes_on_from_an_answer() -> None:
+    """The answer that a request goes on from counts as well."""
+    wire = AnsweringWire(lambda _: reply({"input_tokens": 3}))
+    sizes = container_over(wire).prompt_sizes()
+    assert await sizes.count_prompt(QUESTION[1:], "gpt-5.4-mini", previous_response_id="resp_1") == 3
+    assert wire.asked[0].body["previous_response_id"] == "resp_1"
 
 
 @pytest.mark.parametrize("body", [{}, {"input_tokens": -1}, {"input_tokens": "3"}, [], "3"])
@@ -257,7 +306,7 @@ async def test_services_that_do_not_count_say_so() -> None:
     wire = AnsweringWire(lambda _: reply({}))
     sizes = container_over(wire).prompt_sizes()
     with pytest.raises(UnsupportedParameterError, match="offers no counting"):
-        await sizes.count_prompt(QUESTION, "gpt-5.4-mini")
+        await sizes.count_prompt(QUESTION, "grok-4.3")
     with pytest.raises(ValidationError):
         await sizes.count_prompt([], "claude")
     assert wire.asked == []

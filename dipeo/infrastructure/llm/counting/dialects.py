@@ -1,6 +1,7 @@
 """How providers are asked to count: from the request that a completion would send to the one that counts it.
 
-Sources of the shapes: Anthropic's reference to "Count tokens in a message", Google's to "Counting tokens".
+Sources of the shapes: Anthropic's reference to "Count tokens in a message", Google's to "Counting tokens", OpenAI's to
+"Get input token counts".
 """
 
 from collections.abc import Callable, Mapping
@@ -17,15 +18,26 @@ from dipeo.infrastructure.llm.drivers.wire import WireRequest
 _ANTHROPIC_FIELDS: Final = frozenset(
     {"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"}
 )
+_OPENAI_FIELDS: Final = frozenset(
+    {
+        "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "text",
+        "previous_response_id", "conversation", "truncation", "personality",
+    }
+)  # fmt: skip
 _GENERATE: Final = ":generateContent"
 
 
 @frozen
 class CountingDialect:
-    """How a provider is asked to count. `count_field`: where its answer says how many."""
+    """How a provider is asked to count.
+
+    `count_field`: where its answer says how many. `is_over_responses`: the request that is counted is one of OpenAI's
+    responses.
+    """
 
     encode: Callable[[WireRequest], WireRequest]
     count_field: str
+    is_over_responses: bool = False
 
     def decode(self, body: JsonValue) -> int:
         """The count in the answer. Raises `MalformedResponseError`."""
@@ -40,6 +52,11 @@ def _anthropic(completion: WireRequest) -> WireRequest:
     return evolve(completion, path="/v1/messages/count_tokens", body=body)
 
 
+def _openai(completion: WireRequest) -> WireRequest:
+    body = {name: value for name, value in completion.body.items() if name in _OPENAI_FIELDS}
+    return evolve(completion, path=f"{completion.path}/input_tokens", body=body)
+
+
 def _google(completion: WireRequest) -> WireRequest:
     # The path ends in `models/<name>:generateContent`; the request within the request names the model once more.
     path = completion.path.removesuffix(_GENERATE)
@@ -49,6 +66,7 @@ def _google(completion: WireRequest) -> WireRequest:
 
 
 _DIALECTS: Final[Mapping[LLMService, CountingDialect]] = {
+    LLMService.OPENAI: CountingDialect(_openai, "input_tokens", is_over_responses=True),
     LLMService.ANTHROPIC: CountingDialect(_anthropic, "input_tokens"),
     LLMService.GOOGLE: CountingDialect(_google, "totalTokens"),
 }

@@ -1,16 +1,30 @@
 """Asks providers how many tokens a request has."""
 
 from collections.abc import Mapping, Sequence
-from typing import Unpack
+from typing import Protocol, Unpack, runtime_checkable
+
+from attrs import evolve
 
 from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, CompletionRequest, FinishReason
+from dipeo.domain.errors import UnsupportedParameterError
 from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
 from dipeo.domain.ports.prompt_size import PromptSizePort
+from dipeo.domain.sampling import Sampling
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionStream
+from dipeo.domain.tools import PromptCache
 from dipeo.domain.usage import Usage
 from dipeo.infrastructure.llm.counting.dialects import counting_dialect_of
-from dipeo.infrastructure.llm.drivers.lending import borrowed, no_stream
+from dipeo.infrastructure.llm.drivers.lending import ExchangingAdapter, borrowed, no_stream
+
+
+@runtime_checkable
+class ResponsesSpeaker(Protocol):
+    """An adapter that speaks OpenAI's responses besides."""
+
+    def over_responses(self, model: str) -> ExchangingAdapter | None:
+        """The adapter that does; None for a model that cannot be asked that way."""
+        ...
 
 
 class CountingModel(ChatModelPort):
@@ -22,8 +36,11 @@ class CountingModel(ChatModelPort):
     async def complete(self, request: CompletionRequest) -> Completion:
         dialect = counting_dialect_of(request.service)
         async with borrowed(self._pool, request) as adapter:
-            exchange = dialect.encode(adapter.encode(adapter.as_taken(request)[0], is_stream=False).exchange)
-            count, request_id = await adapter.exchange(request, exchange, dialect.decode)
+            counting, counted = adapter, request
+            if dialect.is_over_responses:
+                counting, counted = _over_responses(adapter, request), _what_is_input(request)
+            exchange = dialect.encode(counting.encode(counting.as_taken(counted)[0], is_stream=False).exchange)
+            count, request_id = await counting.exchange(request, exchange, dialect.decode)
         return Completion(
             service=request.service,
             model=request.model,
@@ -35,6 +52,25 @@ class CountingModel(ChatModelPort):
 
     def stream(self, request: CompletionRequest) -> CompletionStream:
         return no_stream("Counts do")
+
+
+def _over_responses(adapter: ExchangingAdapter, request: CompletionRequest) -> ExchangingAdapter:
+    second = adapter.over_responses(request.model) if isinstance(adapter, ResponsesSpeaker) else None
+    if second is None:
+        raise UnsupportedParameterError(
+            f"{request.model!r} is asked over chat completions alone, and OpenAI counts requests over responses.",
+            field="model",
+            provider=request.service.value,
+            model=request.model,
+            suggestion="Use the estimate of TokenCounterPort.",
+        )
+    return second
+
+
+def _what_is_input(request: CompletionRequest) -> CompletionRequest:
+    """The request without how it is answered and remembered: there, responses may refuse what a completion sends."""
+    sampling = Sampling(reasoning_effort=request.sampling.reasoning_effort)
+    return evolve(request, sampling=sampling, prompt_cache=PromptCache.DEFAULT)
 
 
 class ProviderPromptSizes(PromptSizePort):

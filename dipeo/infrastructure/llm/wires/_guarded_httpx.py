@@ -6,6 +6,7 @@ import httpx
 
 from dipeo.domain.errors import ConfigurationError, MalformedResponseError
 from dipeo.infrastructure.llm.wires._answer_guard import AnswerGuard, bounded
+from dipeo.infrastructure.llm.wires._passage import passage_here
 from dipeo.infrastructure.llm.wires._proxy import proxy_for
 from dipeo.infrastructure.llm.wires.limits import ACCEPTED_CODINGS
 
@@ -39,6 +40,16 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._guard.check_address(request.url)
+        passage = passage_here()
+        if passage is not None:
+            passage.check_first()
+            request = httpx.Request(
+                request.method,
+                request.url,
+                headers=passage.headers(request.headers),
+                content=passage.content(),
+                extensions=request.extensions,
+            )
         request.headers["accept-encoding"] = ACCEPTED_CODINGS
         response = await self._inner.handle_async_request(request)
         stream = response.stream
@@ -55,12 +66,15 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
             # It is decoded here, with a bound, and must not be decoded again.
             del response.headers["content-encoding"]
             response.headers.pop("content-length", None)
-        return httpx.Response(
+        answer = httpx.Response(
             response.status_code,
             headers=response.headers,
             stream=_BoundedStream(stream, coding),
             extensions=response.extensions,
         )
+        if passage is not None:
+            raise passage.keep(answer)
+        return answer
 
     async def aclose(self) -> None:
         await self._inner.aclose()

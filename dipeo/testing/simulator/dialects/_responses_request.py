@@ -27,6 +27,12 @@ _FIELDS = frozenset(
         "top_logprobs", "top_p", "truncation", "user", "verbosity",
     }
 )  # fmt: skip
+_COUNTED_FIELDS = frozenset(
+    {
+        "conversation", "input", "instructions", "model", "parallel_tool_calls", "personality", "previous_response_id",
+        "reasoning", "text", "tool_choice", "tools", "truncation",
+    }
+)  # fmt: skip
 _LEAST_OUTPUT_TOKENS = 16
 _PROVIDER_TOOLS = {
     "web_search": "web_search",
@@ -44,13 +50,22 @@ _OTHER_TOOLS = frozenset(
 )  # fmt: skip
 
 
+def parse_count_request(incoming: Incoming, service: str, store: ResponseStore) -> ParsedCall:
+    """Read the body of a request to count the tokens of another; raises RefusalError in OpenAI's words."""
+    return _parse(incoming, service, store, _COUNTED_FIELDS)
+
+
 def parse_response_request(incoming: Incoming, service: str, store: ResponseStore) -> ParsedCall:
     """Read the body; raises RefusalError in OpenAI's words."""
+    return _parse(incoming, service, store, _FIELDS)
+
+
+def _parse(incoming: Incoming, service: str, store: ResponseStore, fields: frozenset[str]) -> ParsedCall:
     body = decode_object(incoming.body)
     if body is None:
         raise refuse(400, "We could not parse the JSON body of your request.")
     for name in body:
-        if name not in _FIELDS:
+        if name not in fields:
             raise refuse(400, f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name)
     model = as_text(body.get("model"))
     if not model:

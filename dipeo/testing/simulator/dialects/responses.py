@@ -8,7 +8,8 @@ from functools import partial
 import attrs
 
 from dipeo.testing.simulator.answers import estimate_request_tokens
-from dipeo.testing.simulator.dialects._openai_words import openai_error
+from dipeo.testing.simulator.dialects._openai_words import missing_model, openai_error
+from dipeo.testing.simulator.dialects._reading import is_missing_model
 from dipeo.testing.simulator.dialects._responses_items import read_items
 from dipeo.testing.simulator.dialects._responses_output import (
     OutputItem,
@@ -17,9 +18,9 @@ from dipeo.testing.simulator.dialects._responses_output import (
     output_items,
     write_item,
 )
-from dipeo.testing.simulator.dialects._responses_request import parse_response_request
+from dipeo.testing.simulator.dialects._responses_request import parse_count_request, parse_response_request
 from dipeo.testing.simulator.dialects._responses_store import ResponseStore
-from dipeo.testing.simulator.exchange import Answer, Incoming, ParsedCall, Problem, StreamFrames
+from dipeo.testing.simulator.exchange import Answer, Incoming, ParsedCall, Problem, StreamFrames, refuse
 from dipeo.testing.simulator.json_value import JsonObject, JsonValue, as_object
 
 RESPONSES_PATH = "/v1/responses"
@@ -71,7 +72,10 @@ class ResponsesEndpoint:
         return partial(answers[incoming.method], rest) if incoming.method in answers else None
 
     def _count_tokens(self, incoming: Incoming) -> JsonObject:
-        return {"object": "response.input_tokens", "input_tokens": estimate_request_tokens(self.parse(incoming))}
+        call = parse_count_request(incoming, self.service, self._store)
+        if is_missing_model(call.model):
+            raise refuse(404, missing_model(call.model), code="model_not_found")
+        return {"object": "response.input_tokens", "input_tokens": estimate_request_tokens(call)}
 
     def _finished(self, call: ParsedCall, answer: Answer, items: list[JsonObject]) -> JsonObject:
         reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from dipeo.domain.completion import FinishReason
 from dipeo.domain.errors import (
-    EmptyResponseError,
     MalformedResponseError,
     OverloadedError,
     ProviderError,
@@ -15,12 +14,10 @@ from dipeo.domain.errors import (
 from dipeo.testing.simulator.faults.entry import (
     EVERYBODY,
     Dialect,
-    Exceptional,
     FaultCase,
     FaultRow,
     Mode,
     Outcome,
-    WireName,
     answered,
     only,
     retried,
@@ -56,19 +53,6 @@ from dipeo.testing.simulator.json_value import JsonObject, JsonValue, encode_jso
 
 WHOLE_ALONE: Mapping[Mode | Dialect, str] = {Mode.STREAM: "A stream has no whole body; see F57 to F66."}
 
-BY_OLLAMAS_CLIENT = Exceptional(
-    dialects=(OLLAMA,),
-    wires=(WireName.SDK,),
-    outcome=unknown(MalformedResponseError),
-    why="Ollama's client reads the answer itself, and fails over this one.",
-)
-BY_GOOGLES_CLIENT = Exceptional(
-    dialects=(GOOGLE,),
-    modes=(Mode.STREAM,),
-    wires=(WireName.SDK,),
-    outcome=unknown(MalformedResponseError),
-    why="Google's client reads the chunks of a stream itself, and fails over this one.",
-)
 NO_STREAM: Mapping[Mode | Dialect, str] = {Mode.STREAM: "F65 is the same for a stream."}
 _FILTERED = answered(finish=FinishReason.CONTENT_FILTER)
 _LENGTH = {
@@ -117,7 +101,6 @@ def _calls(name: str, arguments: Mapping[Dialect, tuple[JsonValue, ...]], outcom
         unary={dialect: reply(whole_calls(dialect, each)) for dialect, each in arguments.items()},
         stream={dialect: streamed(dialect, *streamed_calls(dialect, each)) for dialect, each in arguments.items()},
         outcome=outcome,
-        exceptions=(BY_OLLAMAS_CLIENT, BY_GOOGLES_CLIENT) if outcome.broken_calls else (),
     )
 
 
@@ -157,15 +140,6 @@ _NO_ANSWER = (
                 unary=alike(reply(b"")),
                 stream=alike(begin(200, JSON)),
                 outcome=unknown(MalformedResponseError),
-                exceptions=(
-                    Exceptional(
-                        dialects=(OLLAMA,),
-                        modes=(Mode.STREAM,),
-                        wires=(WireName.SDK,),
-                        outcome=tried_again_once(EmptyResponseError),
-                        why="Ollama's client tells no content type: it is a stream without events, as in F66.",
-                    ),
-                ),
             ),
         ),
     ),
@@ -207,7 +181,6 @@ _NO_ANSWER = (
                     }
                 ),
                 outcome=retried(ProviderError),
-                exceptions=(BY_OLLAMAS_CLIENT,),
             ),
             FaultCase(
                 name="F30.overloaded",

@@ -45,6 +45,12 @@ class WireName(StrEnum):
 
     HTTP = "http"
     SDK = "sdk"
+    LEGACY_SDK = "legacy_sdk"
+
+    @property
+    def dialects(self) -> tuple[Dialect, ...]:
+        """What can be spoken over it."""
+        return (Dialect.GOOGLE,) if self is WireName.LEGACY_SDK else EVERYBODY
 
 
 class Place(StrEnum):

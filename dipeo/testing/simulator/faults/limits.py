@@ -6,11 +6,9 @@ from collections.abc import Mapping
 
 from dipeo.domain.errors import QuotaExhaustedError, RateLimitError
 from dipeo.testing.simulator.faults.entry import (
-    Exceptional,
     FaultCase,
     FaultRow,
     Outcome,
-    WireName,
     only,
     refused,
     retried,
@@ -26,14 +24,10 @@ _LIMITED = {
     GOOGLE: "RESOURCE_EXHAUSTED",
     OLLAMA: "",
 }
-_LOSES_HEADERS = "Ollama's client tells no headers, so that dipeo waits by its own backoff."
 
 
 def _limited(name: str, headers: Mapping[str, str], outcome: Outcome) -> FaultCase:
-    """A rate limit with this advice, which Ollama's client keeps to itself."""
-    unheard = Exceptional(
-        dialects=(OLLAMA,), wires=(WireName.SDK,), outcome=retried(RateLimitError), why=_LOSES_HEADERS
-    )
+    """A rate limit with this advice."""
     return status_case(
         name,
         429,
@@ -41,7 +35,6 @@ def _limited(name: str, headers: Mapping[str, str], outcome: Outcome) -> FaultCa
         codes=_LIMITED,
         message="Too many requests.",
         headers=headers,
-        exceptions=() if outcome == unheard.outcome else (unheard,),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dipeo.testing.simulator.faults.entry import EVERYBODY, Dialect, Exceptional, FaultCase, Outcome
+from dipeo.testing.simulator.faults.entry import EVERYBODY, Dialect, FaultCase, Outcome
 from dipeo.testing.simulator.faults.words import ANTHROPIC, CHAT, RESPONSES, problem, reply
 from dipeo.testing.simulator.json_value import JsonValue
 
@@ -20,7 +20,6 @@ def status_case(
     codes: Mapping[Dialect, str] | None = None,
     message: str = "Something is wrong.",
     headers: Mapping[str, str] | None = None,
-    exceptions: tuple[Exceptional, ...] = (),
     **more: JsonValue,
 ) -> FaultCase:
     """A refusal in each dialect that has a code for it, the same for both ways of asking."""
@@ -28,4 +27,4 @@ def status_case(
         dialect: reply(problem(dialect, status, message, code, **more), status=status, headers=headers)
         for dialect, code in (codes or dict.fromkeys(EVERYBODY, "")).items()
     }
-    return FaultCase(name=name, unary=wording, stream=wording, outcome=outcome, exceptions=exceptions)
+    return FaultCase(name=name, unary=wording, stream=wording, outcome=outcome)

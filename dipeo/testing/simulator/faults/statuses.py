@@ -11,7 +11,6 @@ from dipeo.domain.errors import (
     EmptyResponseError,
     InvalidRequestError,
     LocalOverloadError,
-    MalformedResponseError,
     ModelNotFoundError,
     OverloadedError,
     ProviderError,
@@ -20,18 +19,14 @@ from dipeo.domain.errors import (
 from dipeo.domain.verdict import Verdict
 from dipeo.testing.simulator.faults.entry import (
     EVERYBODY,
-    Exceptional,
     FaultCase,
     FaultRow,
-    Mode,
     Outcome,
-    WireName,
     answered,
     only,
     refused,
     retried,
     tried_again_once,
-    unknown,
 )
 from dipeo.testing.simulator.faults.refusals import OPENAI, STATES_CODES, status_case
 from dipeo.testing.simulator.faults.words import (
@@ -54,14 +49,13 @@ from dipeo.testing.simulator.steps import Sleep
 
 _COLLIDED = {**dict.fromkeys(EVERYBODY, ""), GOOGLE: "ABORTED"}
 
-_ODD_BODIES: tuple[tuple[str, JsonValue, tuple[Mode, ...]], ...] = (
-    ("list", [{"error": {"message": "odd", "code": "odd"}}], tuple(Mode)),
-    ("text", "odd", tuple(Mode)),
-    ("word", {"error": "odd"}, ()),
-    ("object", {"error": {"message": "odd", "code": "odd"}}, ()),
-    ("number", 5, tuple(Mode)),
+_ODD_BODIES: tuple[tuple[str, JsonValue], ...] = (
+    ("list", [{"error": {"message": "odd", "code": "odd"}}]),
+    ("text", "odd"),
+    ("word", {"error": "odd"}),
+    ("object", {"error": {"message": "odd", "code": "odd"}}),
+    ("number", 5),
 )
-"""Name and body, and the ways of asking in which Ollama's client fails over it."""
 
 _FAILING = (
     FaultRow(id="F12", title="A failure of the provider's", cases=(status_case("F12", 500, retried(ProviderError)),)),
@@ -262,19 +256,8 @@ _REFUSING = (
                 unary=alike(reply(body, status=500)),
                 stream=alike(reply(body, status=500)),
                 outcome=retried(ProviderError),
-                exceptions=(
-                    Exceptional(
-                        dialects=(OLLAMA,),
-                        modes=modes,
-                        wires=(WireName.SDK,),
-                        outcome=unknown(MalformedResponseError),
-                        why="Ollama's client fails over such a body, and the status is lost.",
-                    ),
-                )
-                if modes
-                else (),
             )
-            for name, body, modes in _ODD_BODIES
+            for name, body in _ODD_BODIES
         ),
     ),
     FaultRow(

@@ -13,12 +13,10 @@ from dipeo.domain.errors import (
 from dipeo.testing.simulator.faults.entry import (
     EVERYBODY,
     Dialect,
-    Exceptional,
     FaultCase,
     FaultRow,
     Mode,
     Outcome,
-    WireName,
     answered,
     broken_off,
     only,
@@ -63,7 +61,6 @@ _KEEP_ALIVES = {
     GOOGLE: b": still here\n\n",
     OLLAMA: b"\n",
 }
-_BY_CLIENTS = "The client reads the stream itself and fails over this, in the middle of the answer."
 
 
 def _after_text(name: str, *then: Step, is_slow: bool = False) -> FaultCase:
@@ -80,10 +77,9 @@ def _framed(
     name: str,
     make: Callable[[Dialect], Steps],
     outcome: Outcome,
-    *exceptions: Exceptional,
     dialects: tuple[Dialect, ...] = EVERYBODY,
 ) -> FaultCase:
-    return FaultCase(name=name, stream=each(make, dialects), outcome=outcome, exceptions=exceptions)
+    return FaultCase(name=name, stream=each(make, dialects), outcome=outcome)
 
 
 def _event(dialect: Dialect, data: bytes) -> bytes:
@@ -96,10 +92,6 @@ def _error(dialect: Dialect) -> bytes:
     code = {ANTHROPIC: "overloaded_error", GOOGLE: "UNAVAILABLE"}.get(dialect, "server_error")
     body = problem(dialect, 503, "Something broke.", code if dialect is not OLLAMA else "")
     return line(body) if dialect is OLLAMA else sse(body)
-
-
-def _read_by_clients(outcome: Outcome, *dialects: Dialect) -> Exceptional:
-    return Exceptional(dialects=dialects, wires=(WireName.SDK,), outcome=outcome, why=_BY_CLIENTS)
 
 
 _OVERLOADED = {ANTHROPIC: "overloaded_error", GOOGLE: "UNAVAILABLE"}
@@ -248,7 +240,6 @@ _HOLDING = (
                 "F64",
                 lambda dialect: streamed(dialect, *pieces(dialect), _KEEP_ALIVES[dialect], *closing(dialect)),
                 answered(TEXT),
-                _read_by_clients(broken_off(TEXT), GOOGLE, OLLAMA),
             ),
         ),
         absent=STREAM_ALONE,
@@ -266,12 +257,6 @@ _HOLDING = (
                 "F65.whole",
                 lambda dialect: begin(200, JSON, encode_json(whole(dialect))),
                 unknown(MalformedResponseError),
-                Exceptional(
-                    dialects=(OLLAMA,),
-                    wires=(WireName.SDK,),
-                    outcome=answered(TEXT),
-                    why="Ollama's client tells no content type, and the text is a good last line.",
-                ),
             ),
             _framed(
                 "F65.error",
@@ -316,7 +301,6 @@ _HOLDING = (
                 "F68",
                 lambda dialect: streamed(dialect, *frames(dialect, ("One\u2028", "two\u0085", "three"))),
                 answered("One\u2028two\u0085three"),
-                _read_by_clients(unknown(MalformedResponseError), OLLAMA),
             ),
         ),
         absent=STREAM_ALONE,
