@@ -13,6 +13,7 @@ from dipeo.application.structured_output import (
     StructuredOutput,
     StructuredStream,
 )
+from dipeo.infrastructure.sync_structured_output import SyncStructuredOutput, SyncStructuredStream
 
 __all__ = [
     "AskedAgain",
@@ -22,5 +23,7 @@ __all__ = [
     "StructuredEnd",
     "StructuredOutput",
     "StructuredStream",
+    "SyncStructuredOutput",
+    "SyncStructuredStream",
     "shape_of",
 ]

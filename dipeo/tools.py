@@ -11,6 +11,7 @@ from dipeo.application.tool_loop import ToolLoop
 from dipeo.application.tool_round import ToolEnded, ToolStarted
 from dipeo.application.tool_run import RunEnd, ToolOutcome, ToolRun
 from dipeo.domain.tools import ToolSpec
+from dipeo.infrastructure.sync_tool_loop import SyncToolLoop, SyncToolRun
 
 __all__ = [
     "CallEnding",
@@ -18,6 +19,8 @@ __all__ = [
     "PendingCall",
     "RunEnd",
     "RunEnding",
+    "SyncToolLoop",
+    "SyncToolRun",
     "Tool",
     "ToolCall",
     "ToolEnded",

@@ -8,10 +8,11 @@ from attrs import field, frozen
 
 from dipeo.application.context import ContextPreparation
 from dipeo.domain.checks import check_number
-from dipeo.domain.completion import Completion
+from dipeo.domain.completion import Completion, FinishReason
 from dipeo.domain.conversation import Conversation
 from dipeo.domain.errors import UnknownPersonError, ValidationError
 from dipeo.domain.message import Message
+from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, ReasoningPart, TextPart
 from dipeo.domain.person import Person
 from dipeo.domain.ports.llm import LLMServicePort
 from dipeo.domain.stream import CompletionEnd, TextDelta
@@ -38,7 +39,9 @@ class TurnText:
 class TurnEnds:
     """The person has spoken; the message stands in the conversation, and is None for an answer without text.
 
-    `notes` say what of the conversation was left out or summed up before, `summary` is what that was paid with.
+    Beside the text it keeps citations, and what the vendor of the answer wants to see again: signed thoughts, and what
+    its own tools did. `notes` say what of the conversation was left out or summed up before, `summary` is what that was
+    paid with.
     """
 
     number: int
@@ -121,9 +124,8 @@ class Dialogue:
                 if isinstance(event, TextDelta):
                     yield TurnText(person, event.text)
                 elif isinstance(event, CompletionEnd):
-                    # An empty message would be refused by some providers in every later request of this person's.
-                    text = event.completion.text
-                    message = person.says(text) if text.strip() else None
+                    content = _said(event.completion)
+                    message = person.says(content) if content is not None else None
                     ended = TurnEnds(number, person, message, event.completion, context.notes, context.summary)
                     self._turns.append(ended)
                     yield ended
@@ -148,3 +150,22 @@ class Dialogue:
                 usage=sum((turn.usage for turn in ended), Usage()),
                 latency_ms=sum(turn.completion.latency_ms for turn in ended),
             )
+
+
+def _said(completion: Completion) -> str | tuple[Part, ...] | None:
+    """What of an answer goes into the conversation. None for one without text, which some providers refuse later."""
+    text = completion.text
+    if not text.strip():
+        return None
+    # Nobody here carries out calls, or goes on from a pause: what belongs to these would be refused without the rest.
+    if completion.finish_reason is not FinishReason.STOP or completion.tool_calls:
+        return text
+    kept = tuple(part for part in completion.parts if _is_kept(part))
+    return kept if any(not isinstance(part, TextPart) for part in kept) else text
+
+
+def _is_kept(part: Part) -> bool:
+    """Whether a part serves anybody later. A thought that its vendor has no mark on is not asked for again."""
+    if isinstance(part, ReasoningPart):
+        return part.signature is not None or part.id is not None
+    return isinstance(part, TextPart | CitationPart | ProviderToolPart)

@@ -1,13 +1,13 @@
 """The gist of what a person no longer has word for word in mind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dipeo.domain.checks import check_number
 from dipeo.domain.completion import ChatMessage, Completion, Role
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.message import Message
-from dipeo.domain.parts import ToolCallPart, ToolResultPart
+from dipeo.domain.parts import ToolCallPart, ToolResultPart, text_of
 from dipeo.domain.person import Person
 from dipeo.domain.ports.llm import LLMServicePort
 from dipeo.domain.service import LLMService
@@ -61,7 +61,7 @@ class Summarizer:
             )
         words = max(1, int(self._max_tokens * _WORDS_PER_TOKEN))
         before = _EARLIER.format(name=person.name, text=earlier) if earlier else ""
-        record = _RECORD.format(text="\n".join(_line(message) for message in messages))
+        record = _RECORD.format(text="\n".join(_lines(messages, person.id)))
         return await self._llm.complete(
             [
                 ChatMessage.from_text(Role.SYSTEM, INSTRUCTIONS.format(name=person.name, words=words)),
@@ -74,11 +74,17 @@ class Summarizer:
         )
 
 
-def _line(message: Message) -> str:
-    said = [message.text] if message.text else []
-    for part in () if isinstance(message.content, str) else message.content:
-        if isinstance(part, ToolCallPart):
-            said.append(f"(asks the tool {part.name} with {dict(part.arguments)})")
-        elif isinstance(part, ToolResultPart):
-            said.append(f"(a tool answers: {part.content})")
-    return f"{message.from_person_id}: {' '.join(said)}"
+def _lines(messages: Sequence[Message], person_id: str) -> Iterator[str]:
+    """What this person may know of the messages: nothing of what others think and which tools they call."""
+    for message in messages:
+        parts = message.parts_for(person_id)
+        if not parts:
+            continue
+        text = text_of(parts)
+        said = [text] if text else []
+        for part in parts:
+            if isinstance(part, ToolCallPart):
+                said.append(f"(asks the tool {part.name} with {dict(part.arguments)})")
+            elif isinstance(part, ToolResultPart):
+                said.append(f"(a tool answers: {part.content})")
+        yield f"{message.from_person_id}: {' '.join(said)}"

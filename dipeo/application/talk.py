@@ -1,6 +1,6 @@
 """What is said until an answer can be used, as chat messages or as a person's."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
 from attrs import evolve, frozen
@@ -28,8 +28,8 @@ class Talk(Protocol[SaidT]):
         """What was said since the beginning, oldest first."""
         ...
 
-    def parts_before(self) -> Iterable[Part]:
-        """The parts of the messages that there were at the beginning."""
+    def call_ids_before(self) -> Iterator[str]:
+        """The ids of the calls in the messages that there were at the beginning."""
         ...
 
     async def complete(self, options: CompletionOptions) -> Completion:
@@ -60,9 +60,10 @@ class ChatTalk:
     service: LLMService | str | None
     said: list[ChatMessage]
 
-    def parts_before(self) -> Iterable[Part]:
-        """The parts of the messages that are values."""
-        return (part for each in self.messages if isinstance(each, ChatMessage) for part in each.parts)
+    def call_ids_before(self) -> Iterator[str]:
+        """The ids of the calls in the messages, whichever way these are written."""
+        for message in self.messages:
+            yield from _call_ids_in(message.parts) if isinstance(message, ChatMessage) else _written_call_ids(message)
 
     async def complete(self, options: CompletionOptions) -> Completion:
         """The next answer."""
@@ -98,9 +99,10 @@ class PersonTalk:
     llm_config: PersonLLMConfig
     said: list[Message]
 
-    def parts_before(self) -> Iterable[Part]:
-        """The parts of all messages."""
-        return (part for each in self.messages for part in each.parts)
+    def call_ids_before(self) -> Iterator[str]:
+        """The ids of the calls in all messages."""
+        for message in self.messages:
+            yield from _call_ids_in(message.parts)
 
     async def complete(self, options: CompletionOptions) -> Completion:
         """The next answer."""
@@ -127,6 +129,22 @@ class PersonTalk:
 def says_something(parts: tuple[Part, ...]) -> bool:
     """Whether there is more than blank text: providers refuse an empty message in every later request."""
     return any(not isinstance(part, TextPart) or part.text.strip() for part in parts)
+
+
+def _call_ids_in(parts: Iterable[object]) -> Iterator[str]:
+    return (part.call_id for part in parts if isinstance(part, ToolCallPart))
+
+
+def _written_call_ids(message: object) -> Iterator[str]:
+    """The ids in a message that is a mapping. What is wrong with it is the service's to say."""
+    if not isinstance(message, Mapping):
+        return
+    content, calls = message.get("content"), message.get("tool_calls")
+    if isinstance(content, list | tuple):
+        yield from _call_ids_in(content)
+    for call in calls if isinstance(calls, list | tuple) else ():
+        if isinstance(call, Mapping) and isinstance(call_id := call.get("id"), str):
+            yield call_id
 
 
 def with_own_ids(parts: tuple[Part, ...], taken: set[str]) -> tuple[Part, ...]:

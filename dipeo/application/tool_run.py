@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing
@@ -97,6 +98,9 @@ class ToolRun(Generic[SaidT]):
     Events are those of the answers, `ToolStarted`, `ToolEnded`, and `RunEnd` at the end. Nothing is sent before the run
     is awaited or read. Cancelled or left, it stops the tools that run. `outcome` is there at any time, also after an
     error: nothing that was done is lost.
+
+    One run serves one reader, and any number of those who await it: each gets the same outcome, or the same error. For
+    those who did not cancel it themselves, a run that was cancelled has an outcome, too, whose `ending` says so.
     """
 
     def __init__(self, talk: Talk[SaidT], terms: Terms, options: CompletionOptions, *, is_stream: bool) -> None:
@@ -115,6 +119,8 @@ class ToolRun(Generic[SaidT]):
         self._broken_rounds = 0
         self._seen = Counter[str]()
         self._taken_ids: set[str] = set()
+        self._error: BaseException | None = None
+        self._collecting = asyncio.Lock()
         self._events = self._guarded()
 
     @property
@@ -130,7 +136,17 @@ class ToolRun(Generic[SaidT]):
         )
 
     def __await__(self) -> Generator[object, None, ToolOutcome[SaidT]]:
-        return self._collected().__await__()
+        return self.collect().__await__()
+
+    async def collect(self) -> ToolOutcome[SaidT]:
+        """Reads to the end, closes, and returns the outcome, as `await` does."""
+        async with self._collecting:
+            if self._error is not None:
+                raise self._error
+            async with self:
+                async for _ in self:
+                    pass
+        return self.outcome
 
     def __aiter__(self) -> Self:
         return self
@@ -155,12 +171,6 @@ class ToolRun(Generic[SaidT]):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    async def _collected(self) -> ToolOutcome[SaidT]:
-        async with self:
-            async for _ in self:
-                pass
-        return self.outcome
-
     async def _guarded(self) -> AsyncGenerator[CompletionEvent, None]:
         try:
             async with aclosing(self._rounds()) as events:
@@ -178,12 +188,13 @@ class ToolRun(Generic[SaidT]):
             yield RunEnd(self.outcome)
         finally:
             if self._ending is RunEnding.RUNNING:
+                self._error = sys.exception()
                 self._end(RunEnding.FAILED, "An error ended the run.")
 
     async def _rounds(self) -> AsyncGenerator[CompletionEvent, None]:
         if self._limits.timeout_s is not None:
             self._deadline_at_s = asyncio.get_running_loop().time() + self._limits.timeout_s
-        self._taken_ids = {part.call_id for part in self._talk.parts_before() if isinstance(part, ToolCallPart)}
+        self._taken_ids = set(self._talk.call_ids_before())
         while self._ending is RunEnding.RUNNING:
             async with aclosing(self._asked()) as events:
                 async for event in events:

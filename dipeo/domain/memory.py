@@ -10,7 +10,16 @@ from attrs import evolve, frozen
 from dipeo.domain.checks import check_number, check_text
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.message import Message
-from dipeo.domain.parts import AudioPart, DocumentPart, ImagePart, Part, ProviderToolPart, ToolCallPart, ToolResultPart
+from dipeo.domain.parts import (
+    AudioPart,
+    CitationPart,
+    DocumentPart,
+    ImagePart,
+    Part,
+    ProviderToolPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 
 TOOLS: Final = "tools"
 """Who answers a call that was never answered, in a history that was repaired."""
@@ -158,10 +167,16 @@ def recalled(
 
 
 def tokens_in(message: Message, *, person_id: str, count_tokens: CountTokens) -> int:
-    """What a message counts for when it is sent to this person's model, who is told the names of all others."""
+    """What a message counts for when it is sent to this person's model, who is told the names of all others.
+
+    What is not for this person, such as the thoughts of others, counts for nothing.
+    """
+    parts = message.parts_for(person_id)
+    if not parts:
+        return 0
     name = [] if message.from_person_id == person_id else [message.from_person_id]
-    text = "\n".join([*name, *(_text_in(part) for part in message.parts)])
-    media = sum(isinstance(part, ImagePart | DocumentPart | AudioPart) for part in message.parts)
+    text = "\n".join([*name, *(_text_in(part) for part in parts)])
+    media = sum(isinstance(part, ImagePart | DocumentPart | AudioPart) for part in parts)
     return count_tokens(text) + media * MEDIA_TOKENS + _FRAME_TOKENS
 
 
@@ -233,7 +248,8 @@ def _text_in(part: Part) -> str:
         return part.content
     if isinstance(part, ProviderToolPart):
         return str(part.data)
-    return "" if isinstance(part, ImagePart | DocumentPart | AudioPart) else part.text
+    # Citations are never sent.
+    return "" if isinstance(part, ImagePart | DocumentPart | AudioPart | CitationPart) else part.text
 
 
 def _is_in_place(part: Part, open_calls: dict[str, int], *, index: int) -> bool:

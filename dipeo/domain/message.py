@@ -2,17 +2,29 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Self
+from typing import Final, Self
 from uuid import uuid4
 
 from attrs import field, frozen
 
 from dipeo.domain.checks import check_identifier, check_text
 from dipeo.domain.errors import ValidationError
-from dipeo.domain.parts import PART_TYPES, Part, TextPart, text_of
+from dipeo.domain.parts import (
+    PART_TYPES,
+    Part,
+    ProviderToolPart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    text_of,
+)
 
 EVERYONE: None = None
 """The visibility of a message that all may see."""
+
+_THEIR_OWN: Final = (ReasoningPart, ToolCallPart, ProviderToolPart)
+"""What nobody hears of another."""
 
 
 def _as_visibility(people: Iterable[str] | None) -> frozenset[str] | None:
@@ -71,6 +83,18 @@ class Message:
             or person_id in self.visibility
             or person_id in (self.from_person_id, self.to_person_id)
         )
+
+    def parts_for(self, person_id: str) -> tuple[Part, ...]:
+        """What of the message is for this person, if they may see it: all of their own, of others' what these say.
+
+        What others think, and the tools that they call, is their own affair; what tools gave back is for the one who
+        asked them.
+        """
+        if isinstance(self.content, str) or self.from_person_id == person_id:
+            return self.parts
+        if any(isinstance(part, ToolResultPart) for part in self.content):
+            return self.content if self.to_person_id == person_id else ()
+        return tuple(part for part in self.content if not isinstance(part, _THEIR_OWN))
 
 
 def check_content(content: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dipeo.entrypoints.cli.given_files import MAX_FILE_BYTES
+from dipeo.media import MAX_FILE_BYTES
 from dipeo.testing import ProviderSimulator, Reply
 from tests.entrypoints.command_line import CommandLine
 
@@ -110,7 +110,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_sent(cli: CommandLine, s
     cases = [
         (("--image", "missing.png"), "'missing.png' cannot be read"),
         (("--image", "empty.png"), "is empty"),
-        (("--image", "large.png"), "larger than 20 MB"),
+        (("--image", "large.png"), "larger than 20 MiB"),
         (("--schema", "missing.json"), "'missing.json' cannot be read"),
         (("--schema", "list.json"), "holds no JSON schema"),
         (("--tool", "nonsense"), "module:function"),

@@ -25,6 +25,17 @@ def test_services_that_answer(cli: CommandLine, simulator: ProviderSimulator) ->
     assert {request.method for request in simulator.requests} == {"GET"}
 
 
+def test_it_says_what_calls_go_over(cli: CommandLine) -> None:
+    """The wire of each service, and the interface of those that have two; for people in one column."""
+    chosen = cli.given(DIPEO_OPENAI_API="responses", DIPEO_ANTHROPIC_WIRE="sdk")
+    services = {service["service"]: service for service in chosen.run("doctor", "--json").json["services"]}
+    over = {name: (service["wire"], service["api"]) for name, service in services.items()}
+    assert over["openai"] == ("http", "responses")
+    assert over["openai_compatible"] == ("http", "chat")
+    assert over["anthropic"] == ("sdk", None)
+    assert "http, responses" in " ".join(chosen.given(COLUMNS="200").run("doctor").out.split())
+
+
 def test_nothing_can_be_used(offline: CommandLine, simulator: ProviderSimulator) -> None:
     """A malformed key, an unsafe address and a wrong one are each said; without a usable service the code is 3."""
     cli = offline.given(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from dipeo.domain.service import LLMService
+from dipeo.entrypoints.cli.model_filter import Ability
 from dipeo.testing import ProviderSimulator
 from tests.entrypoints.command_line import CANARY, CommandLine
 
@@ -71,6 +74,126 @@ def test_models_are_picked_by_what_is_known(offline: CommandLine) -> None:
     assert "--with-unknown" in words.err
     cheap = offline.run_here("models", "--all", "--max-output-price", "0.5", "--service", "openai", "--json").json
     assert "gpt-5-nano" in {entry["model"] for entry in cheap["models"]}
+
+
+def known_of(entry: Any, question: str) -> Any:
+    """What the listing says about a model: yes, no, a number, or `unknown`."""
+    if question in ("tools", "schema", "sampling"):
+        return entry[f"takes_{question}"]
+    if question == "reasoning":
+        return entry["reasons"]
+    if question == "window":
+        return entry["context_window_tokens"]
+    if question in ("input", "output"):
+        price = entry["usd_per_million_tokens"][question]
+        price = price["0"] if isinstance(price, dict) else price
+        return price if price == "unknown" else Decimal(price)
+    return entry["inputs"] if entry["inputs"] == "unknown" else question in entry["inputs"]
+
+
+Wish = tuple[str, Callable[[Any], bool]]
+WISHES: dict[tuple[str, ...], tuple[Wish, ...]] = {
+    **{("--takes", ability.value): ((ability.value, lambda it: it is True),) for ability in Ability},
+    ("--takes", "image", "--takes", "reasoning"): (("image", bool), ("reasoning", bool)),
+    ("--min-window", "1000000"): (("window", lambda count: count >= 1_000_000),),
+    ("--max-input-price", "0.15"): (("input", lambda usd: usd <= Decimal("0.15")),),
+    ("--max-output-price", "0.5"): (("output", lambda usd: usd <= Decimal("0.5")),),
+    ("--max-input-price", "0"): (("input", lambda usd: usd == 0),),
+    ("--takes", "tools", "--min-window", "400000", "--max-output-price", "20"): (
+        ("tools", bool),
+        ("window", lambda count: count >= 400_000),
+        ("output", lambda usd: usd <= 20),
+    ),
+}
+
+
+@pytest.mark.parametrize("scope", [(), ("--all",), ("--service", "claude")], ids=["table", "all", "service"])
+@pytest.mark.parametrize("arguments", WISHES, ids=" ".join)
+def test_each_filter_is_what_it_says(offline: CommandLine, arguments: tuple[str, ...], scope: tuple[str, ...]) -> None:
+    """Of all models those that are known to fit are listed, in order, and those that may fit are counted or listed."""
+    every = offline.run_here("models", *scope, "--json").json["models"]
+    fitting: list[Any] = []
+    unknown: list[Any] = []
+    for entry in every:
+        answers = [(known_of(entry, question), test) for question, test in WISHES[arguments]]
+        if any(known != "unknown" and not test(known) for known, test in answers):
+            continue
+        (unknown if any(known == "unknown" for known, _ in answers) else fitting).append(entry)
+    picked = offline.run_here("models", *arguments, *scope, "--json").json
+    assert picked["models"] == fitting
+    assert picked["left_out_as_unknown"] == len(unknown)
+    unsure = offline.run_here("models", *arguments, *scope, "--with-unknown", "--json").json
+    assert [entry for entry in every if entry in fitting or entry in unknown] == unsure["models"]
+    assert unsure["left_out_as_unknown"] == 0
+
+
+def test_little_known_models_are_counted(offline: CommandLine) -> None:
+    """What --all would list besides is told, for the filter that was given."""
+    for arguments in ((), ("--max-output-price", "0.5"), ("--takes", "tools"), ("--takes", "tools", "--with-unknown")):
+        some = offline.run_here("models", *arguments, "--json").json
+        every = offline.run_here("models", *arguments, "--all", "--json").json
+        assert some["left_out_as_little_known"] == len(every["models"]) - len(some["models"])
+        assert every["left_out_as_little_known"] == 0
+    words = offline.run_here("models", "--max-output-price", "0.5")
+    assert "--all lists them" in words.err
+
+
+def test_aliases_are_picked_by_their_models(offline: CommandLine) -> None:
+    """An alias goes with the model that it stands for, and may be unknown with it."""
+    for arguments in (("--takes", "document"), ("--takes", "document", "--aliases")):
+        picked = offline.run_here("models", *arguments, "--json").json["aliases"]
+        assert [entry["alias"] for entry in picked] == ["gemini"]
+    alone = offline.run_here("models", "--takes", "document", "--aliases", "--json").json
+    assert (alone["left_out_as_unknown"], alone["models"]) == (1, [])
+    unsure = offline.run_here("models", "--takes", "document", "--aliases", "--with-unknown", "--json").json
+    assert [entry["alias"] for entry in unsure["aliases"]] == ["claude", "gemini"]
+    none = offline.run_here("models", "--aliases", "--max-output-price", "0")
+    assert (none.code, none.out.strip()) == (0, "")
+    assert "Nothing that is known fits." in none.err
+
+
+def test_nothing_fits(offline: CommandLine) -> None:
+    """That is no failure, but it is said; so is an option that says nothing."""
+    none = offline.run_here("models", "--min-window", "99999999999999999999", "--on", "simulator")
+    assert none.code == 0
+    assert none.out.strip() == ""
+    assert "Nothing that is known fits." in none.err
+    assert "--on says nothing" in none.err
+    live = offline.run_here("models", "--live", "--on", "simulator", "--min-window", "9999999999")
+    assert live.code == 0
+    assert "Nothing that is known fits." in live.err
+    assert "--on" not in live.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--takes", "smell"), "--takes"),
+        (("--min-window", "0"), "--min-window"),
+        (("--min-window", "many"), "--min-window"),
+        (("--max-input-price", "-1"), "--max-input-price"),
+        (("--max-output-price", "nan"), "--max-output-price"),
+        (("--service", "moon"), "no service 'moon'"),
+        (("--service", ""), "no service ''"),
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(offline: CommandLine, arguments: tuple[str, ...], words: str) -> None:
+    """The message names the option, or what was given."""
+    done = offline.run_here("models", *arguments)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_live_models_are_picked_too(offline: CommandLine) -> None:
+    """What the service says comes first, what the catalogue knows beneath it."""
+    arguments = ("--live", "--on", "simulator", "--service", "openai", "--json")
+    every = offline.run_here("models", *arguments).json["models"]
+    picked = offline.run_here("models", *arguments, "--takes", "image").json
+    assert picked["models"] == [entry for entry in every if known_of(entry, "image") is True]
+    assert picked["models"]
+    assert picked["left_out_as_unknown"] == sum(known_of(entry, "image") == "unknown" for entry in every)
+    (service,) = picked["services"]
+    assert service["models"] == [entry["model"] for entry in picked["models"]]
 
 
 def test_ones_own_models_are_in_the_catalogue(offline: CommandLine) -> None:

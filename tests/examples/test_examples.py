@@ -27,7 +27,13 @@ TELLING: Mapping[str, tuple[str, ...]] = {
         "-- text-embedding-3-small on openai: 4 vectors of 1536 numbers",
     ),
     "streaming.py": ("Rain is water that has changed its mind about the sky.", "-- 11 pieces", "-- enough"),
-    "sync_program.py": ("What is a comet? ", "What is a fossil? ", " tokens"),
+    "sync_program.py": (
+        "What is a comet? ",
+        "What is a fossil? ",
+        " tokens",
+        "next_return: 2061",
+        "It comes back in 2061.",
+    ),
     "tools.py": (
         "in_stock {'colour': 'red'}: done -> 3",
         "denied -> Not carried out: it was not approved. Two boats at most.",

@@ -11,14 +11,16 @@ from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, 
 from dipeo.domain.errors import PromptRefusedError, ValidationError
 from dipeo.domain.parts import TextPart
 from dipeo.entrypoints.cli import ask_options as given
+from dipeo.entrypoints.cli.answer_writing import AnswerWriter, write_sources
 from dipeo.entrypoints.cli.ask_answer import Question, answer, specs_of
 from dipeo.entrypoints.cli.completion_facts import completion_as_dict, remarks_on
 from dipeo.entrypoints.cli.explanation import explain, request_of, show_explanations
 from dipeo.entrypoints.cli.failures import failures_reported
-from dipeo.entrypoints.cli.given_files import read_part, read_schema
+from dipeo.entrypoints.cli.given_files import read_schema
 from dipeo.entrypoints.cli.options import BaseDirOption, ExplainOption, JsonOption, OnOption
 from dipeo.entrypoints.cli.output import warn, write, write_json
 from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on
+from dipeo.infrastructure.documents.media_file import part_from_file
 
 
 def ask(
@@ -43,6 +45,7 @@ def ask(
     file: given.Files = None,
     tool: given.Tools = None,
     provider_tool: given.ProviderTools = None,
+    show_reasoning: given.ShowReasoning = False,
     no_stream: given.NoStream = False,
     is_explained: ExplainOption = False,
     on: OnOption = On.LIVE,
@@ -69,21 +72,32 @@ def ask(
     with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir, api_key_id=api_key_id) as backend:
         if base_url is not None and on is not On.LIVE:
             raise ValidationError("--base-url names who answers: it goes with --on live alone.", field="--base-url")
-        act = _explain if is_explained else _run
-        act(backend, question, as_json=as_json, is_streamed=not (no_stream or as_json))
+        is_streamed = not (no_stream or as_json)
+        if is_explained:
+            _explain(backend, question, as_json=as_json, is_streamed=is_streamed)
+        else:
+            # As JSON the thoughts are a part of what stdout gets.
+            is_shown = show_reasoning and not as_json
+            _run(backend, question, as_json=as_json, is_streamed=is_streamed, shows_reasoning=is_shown)
 
 
-def _run(backend: Backend, question: Question, *, as_json: bool, is_streamed: bool) -> None:
+def _run(backend: Backend, question: Question, *, as_json: bool, is_streamed: bool, shows_reasoning: bool) -> None:
     messages = _messages(backend, question)
     opening = backend.opening([backend.service_of(question.model, question.service)])
     if opening:
         warn(opening)
-    completion = asyncio.run(_answer(backend, question, messages, is_streamed=is_streamed))
+    # An answer of a given shape is not written as it comes: what does not fit is asked for again.
+    writes_text = is_streamed and (question.schema is None or bool(question.tools))
+    with AnswerWriter(writes_text=writes_text, writes_thoughts=shows_reasoning) as writer:
+        completion = asyncio.run(_answer(backend, question, messages, writer, is_streamed=is_streamed))
     if as_json:
         write_json(completion_as_dict(completion))
         return
-    if not is_streamed:
+    if not writes_text:
         write(f"{completion.text}\n")
+    write_sources(completion.citations, is_stdout_json=question.schema is not None)
+    if shows_reasoning and not writer.has_shown_thoughts:
+        warn("The model showed nothing of its thinking.", label="Note")
     for remark in remarks_on(completion):
         warn(remark, label="Note")
 
@@ -102,12 +116,12 @@ def _explain(backend: Backend, question: Question, *, as_json: bool, is_streamed
 
 
 async def _answer(
-    backend: Backend, question: Question, messages: Sequence[ChatMessage], *, is_streamed: bool
+    backend: Backend, question: Question, messages: Sequence[ChatMessage], writer: AnswerWriter, *, is_streamed: bool
 ) -> Completion:
     from dipeo.facade import connect
 
     async with connect(backend.settings, keys=backend.keys) as llm:
-        return await answer(llm, question, messages, is_streamed=is_streamed)
+        return await answer(llm, question, messages, writer, is_streamed=is_streamed)
 
 
 def _read(prompt: str) -> str:
@@ -124,7 +138,7 @@ def _read(prompt: str) -> str:
 
 def _messages(backend: Backend, question: Question) -> list[ChatMessage]:
     instructions = _instructions(backend, question.system, question.system_file)
-    seen = tuple(read_part(path, option="--image") for path in question.files)
+    seen = tuple(part_from_file(path, field="--image") for path in question.files)
     user = ChatMessage(Role.USER, (*seen, TextPart(_read(question.prompt))))
     return [ChatMessage.from_text(Role.SYSTEM, instructions), user] if instructions else [user]
 

@@ -1,7 +1,6 @@
 """How `dipeo ask` comes to its answer: asked once, in a shape, or with tools."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -9,10 +8,11 @@ from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.ports.llm import LLMServicePort
-from dipeo.domain.stream import CompletionEvent, TextDelta
+from dipeo.domain.stream import CompletionEnd
 from dipeo.domain.tools import ToolSpec
+from dipeo.entrypoints.cli.answer_writing import AnswerWriter
 from dipeo.entrypoints.cli.given_files import load_functions
-from dipeo.entrypoints.cli.output import warn, write
+from dipeo.entrypoints.cli.output import warn
 
 _MAX_SHOWN_CHARS = 120
 
@@ -34,20 +34,29 @@ class Question:
 
 
 async def answer(
-    llm: LLMServicePort, question: Question, messages: Sequence[ChatMessage], *, is_streamed: bool
+    llm: LLMServicePort,
+    question: Question,
+    messages: Sequence[ChatMessage],
+    writer: AnswerWriter,
+    *,
+    is_streamed: bool,
 ) -> Completion:
     """The answer; its text is written as it comes where it is streamed."""
     if question.tools:
-        return await _with_tools(llm, question, messages, is_streamed=is_streamed)
+        return await _with_tools(llm, question, messages, writer, is_streamed=is_streamed)
     if question.schema is not None:
         # Not written as it comes: what does not fit is asked for again.
-        return await _in_shape(llm, question, messages, question.schema, is_streamed=is_streamed)
+        completion = await _in_shape(llm, question, messages, question.schema)
+        writer(CompletionEnd(completion))
+        return completion
     asked = {"api_key_id": question.api_key_id, "service": question.service, **question.options}
     if not is_streamed:
-        return await llm.complete(messages, question.model, **asked)  # type: ignore[arg-type]  # checked by the service
-    async with llm.stream(messages, question.model, **asked) as stream, _written() as write_event:  # type: ignore[arg-type]
+        completion = await llm.complete(messages, question.model, **asked)  # type: ignore[arg-type]  # checked by the service
+        writer(CompletionEnd(completion))
+        return completion
+    async with llm.stream(messages, question.model, **asked) as stream:  # type: ignore[arg-type]  # as above
         async for event in stream:
-            write_event(event)
+            writer(event)
     return stream.completion
 
 
@@ -59,7 +68,7 @@ def specs_of(tools: Sequence[str]) -> list[ToolSpec]:
 
 
 async def _in_shape(
-    llm: LLMServicePort, question: Question, messages: Sequence[ChatMessage], schema: JsonObject, *, is_streamed: bool
+    llm: LLMServicePort, question: Question, messages: Sequence[ChatMessage], schema: JsonObject
 ) -> Completion:
     from dipeo.application.structured_output import StructuredAnswer, StructuredOutput
 
@@ -73,13 +82,16 @@ async def _in_shape(
     )
     for problem in shaped.problems:
         warn(f"An answer did not fit: {problem}", label="Note")
-    if is_streamed:
-        write(f"{shaped.completion.text}\n")
     return shaped.completion
 
 
 async def _with_tools(
-    llm: LLMServicePort, question: Question, messages: Sequence[ChatMessage], *, is_streamed: bool
+    llm: LLMServicePort,
+    question: Question,
+    messages: Sequence[ChatMessage],
+    writer: AnswerWriter,
+    *,
+    is_streamed: bool,
 ) -> Completion:
     from dipeo.application.tool_loop import ToolLoop
     from dipeo.application.tool_round import ToolEnded
@@ -90,39 +102,18 @@ async def _with_tools(
     loop = ToolLoop(llm, load_functions(question.tools, option="--tool"))  # type: ignore[arg-type]  # checked by the loop
     begin = loop.stream if is_streamed else loop.run
     run = begin(messages, question.model, api_key_id=question.api_key_id, service=question.service, **options)
-    async with run, _written() as write_event:
+    async with run:
         async for event in run:
             if isinstance(event, ToolEnded):
                 call = event.call
                 given = ", ".join(f"{name}={value!r}" for name, value in call.part.arguments.items())
                 warn(f"{call.name}({given}) {call.ending.value}: {_short(call.result.content)}", label="Tool")
-            elif is_streamed:
-                write_event(event)
+            else:
+                writer(event)
     outcome = run.outcome
     if not outcome.is_answered:
         raise ValidationError(f"The model came to no answer: {outcome.detail or outcome.ending.value}.", field="--tool")
     return outcome.completion
-
-
-@asynccontextmanager
-async def _written() -> AsyncIterator["_Writer"]:
-    writer = _Writer()
-    try:
-        yield writer
-    finally:
-        if writer.has_text:
-            write("\n")
-
-
-class _Writer:
-    """Writes the text of events as they come."""
-
-    has_text = False
-
-    def __call__(self, event: CompletionEvent) -> None:
-        if isinstance(event, TextDelta):
-            self.has_text = True
-            write(event.text)
 
 
 def _short(text: str) -> str:

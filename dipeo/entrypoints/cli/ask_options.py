@@ -44,6 +44,9 @@ KeyId: TypeAlias = Annotated[
 ]
 BaseUrl: TypeAlias = Annotated[str | None, typer.Option("--base-url", help="Another address of the service.")]
 Strict: TypeAlias = Annotated[bool, typer.Option("--strict", help="Fail rather than adapt what the model lacks.")]
+ShowReasoning: TypeAlias = Annotated[
+    bool, typer.Option("--show-reasoning", help="Write what the model lets see of its thinking to stderr.")
+]
 NoStream: TypeAlias = Annotated[bool, typer.Option("--no-stream", help="Write the answer when it is complete.")]
 Schema: TypeAlias = Annotated[
     str | None,

@@ -35,6 +35,10 @@ def completion_as_dict(completion: Completion) -> dict[str, object]:
     """The answer as JSON values."""
     return {
         "text": completion.text,
+        "reasoning": completion.reasoning,
+        "citations": [
+            {"url": citation.url, "title": citation.title, "text": citation.text} for citation in completion.citations
+        ],
         "model": completion.model,
         "service": completion.service.value,
         "finish_reason": completion.finish_reason.value,

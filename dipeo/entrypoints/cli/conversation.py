@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+from attrs import evolve
 
 from dipeo.domain.checks import check_identifier, check_number
 from dipeo.domain.conversation import Conversation
@@ -90,14 +91,18 @@ def export(
 
 
 def _seen(talk: Conversation, person_id: str | None) -> list[tuple[int, Message]]:
-    """The messages with their numbers in the whole log; those alone that the person may see."""
+    """The messages with their numbers in the whole log; those alone, and of those what, the person may see."""
     numbers = list(enumerate(talk.messages, start=1))
     if person_id is None:
         return numbers
     check_identifier("--as", person_id)
     if person_id not in _known(talk):
         warn(f"Nobody in this conversation is called {person_id!r}: what all may see is shown.", label="Note")
-    return [(number, message) for number, message in numbers if message.is_visible_to(person_id)]
+    return [
+        (number, message if parts == message.parts else evolve(message, content=parts))
+        for number, message in numbers
+        if message.is_visible_to(person_id) and (parts := message.parts_for(person_id))
+    ]
 
 
 def _known(talk: Conversation) -> dict[str | None, None]:

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from dipeo.domain.message import Message
-from dipeo.domain.parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from dipeo.domain.parts import (
+    CitationPart,
+    Part,
+    ProviderToolPart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 
 # What could start or end a mark of Markdown within a line.
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>#|~])")
@@ -14,8 +22,18 @@ _TIME: Final = "%Y-%m-%d %H:%M"
 
 
 def content_in_words(parts: Sequence[Part]) -> str:
-    """The text of the parts; what is no text is named in brackets."""
-    return "".join(part.text if isinstance(part, TextPart) else f"[{_kind_of(part)}]" for part in parts)
+    """The text of the parts; what is no text is named in brackets, thoughts and tools once for all in a row."""
+    said, last = "", ""
+    was_named = False
+    for part in parts:
+        is_named = not isinstance(part, TextPart)
+        words = part.text if isinstance(part, TextPart) else f"[{_kind_of(part)}]"
+        if is_named and was_named and words == last:
+            continue
+        is_apart = not said or said[-1].isspace() or words[:1].isspace()
+        said += words if is_apart or not (is_named or was_named) else f" {words}"
+        last, was_named = words, is_named
+    return said
 
 
 def heading_of(message: Message) -> str:
@@ -54,6 +72,10 @@ def _kind_of(part: Part) -> str:
         return "a tool's result"
     if isinstance(part, ReasoningPart):
         return "thoughts"
+    if isinstance(part, ProviderToolPart):
+        return f"uses {part.name}"
+    if isinstance(part, CitationPart):
+        return f"source: {' '.join((part.url or part.title or part.text).split())}"
     return getattr(part, "media_type", "something else")
 
 

@@ -103,7 +103,7 @@ def _table(findings: list[_Finding]) -> "Table":
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Service", "Key", "Base URL", "State"):
+    for heading in ("Service", "Key", "Base URL", "Over", "State"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
         check = finding.check
@@ -112,7 +112,8 @@ def _table(findings: list[_Finding]) -> "Table":
             key = "none needed"
         colour = "green" if finding.is_usable else "dim" if finding.probe is None else "red"
         url = Text(printable(check.base_url))
-        table.add_row(check.service.value, Text(key), url, Text(printable(finding.state), style=colour))
+        over = f"{check.wire}, {check.api}" if check.api else check.wire
+        table.add_row(check.service.value, Text(key), url, over, Text(printable(finding.state), style=colour))
     return table
 
 
@@ -126,6 +127,8 @@ def _as_dict(finding: _Finding) -> dict[str, object]:
         "key_fingerprint": check.fingerprint,
         "key_looked_for": check.looked_for,
         "base_url": check.base_url,
+        "wire": check.wire,
+        "api": check.api,
         "is_usable": finding.is_usable,
         "status": probe.status if probe else None,
         "latency_ms": None if latency_ms is None else round(latency_ms, 3),

@@ -2,22 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from math import isnan
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from attrs import evolve
 
 from dipeo.domain.catalog import UNKNOWN, ModelFacts, NotKnown, Prices, TokenPrice
 from dipeo.domain.model import ModelTarget
 from dipeo.domain.ports.catalog import ModelCatalogPort
 from dipeo.domain.service import LLMService
 from dipeo.entrypoints.cli.failures import TRY_THE_SIMULATOR, failures_reported
-from dipeo.entrypoints.cli.model_filter import Ability, ModelFilter, has
+from dipeo.entrypoints.cli.model_filter import Ability, FoundModels, ModelFilter, fitting_aliases, has, sorted_out
 from dipeo.entrypoints.cli.model_lists import ServiceList, ask_services, exit_code, services_to_ask
 from dipeo.entrypoints.cli.options import JsonOption, OnOption
 from dipeo.entrypoints.cli.output import printable, stdout_console, warn, write_json
 from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on
 from dipeo.entrypoints.cli.shell_completion import complete_service
-from dipeo.infrastructure.catalog.known_prices import PRICES_SOURCE
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +45,7 @@ def models(
         typer.Option("--max-output-price", min=0, help="At most so many US dollars for a million output tokens."),
     ] = None,
     has_unknown: Annotated[
-        bool, typer.Option("--with-unknown", help="Also models of which it is not known whether they fit.")
+        bool, typer.Option("--with-unknown", help="Also those of which it is not known whether they fit.")
     ] = False,
     has_all: Annotated[
         bool, typer.Option("--all", help="Also models of which little more than a price is known.")
@@ -60,8 +61,8 @@ def models(
     wanted_facts = ModelFilter(
         abilities=tuple(takes or ()),
         min_window_tokens=min_window,
-        max_input_usd=_usd(max_input_price),
-        max_output_usd=_usd(max_output_price),
+        max_input_usd=_usd(max_input_price, "--max-input-price"),
+        max_output_usd=_usd(max_output_price, "--max-output-price"),
     )
     with failures_reported(as_json=as_json), backend_on(on if is_live else On.LIVE) as backend:
         wanted = LLMService.from_name(service) if service is not None else None
@@ -71,35 +72,41 @@ def models(
         lists = ask_services(backend, asked, is_named=wanted is not None)
         known: Iterable[ModelFacts] = ()
         if is_live:
-            known = [_with_catalog(facts, catalog) for found in lists for facts in found.models or ()]
+            known = [_with_catalog(facts, catalog) for each in lists for facts in each.models or ()]
         elif not has_aliases_alone:
-            known = [facts for facts in catalog.models(service=wanted) if has_all or not _is_price_alone(facts)]
-        shown, unknown = _sorted_out(known, wanted_facts, has_unknown=has_unknown)
-        aliases = {
-            alias: target
-            for alias, target in sorted(container.aliases().aliases().items())
-            if wanted in (None, target.service)
-        }
+            known = catalog.models(service=wanted)
+        found = sorted_out(known, wanted_facts, has_unknown=has_unknown, has_all=has_all or is_live)
+        aliases, unknown_aliases = fitting_aliases(
+            container.aliases(), catalog, wanted, wanted_facts, has_unknown=has_unknown
+        )
+        if has_aliases_alone:
+            found = evolve(found, unknown=unknown_aliases)
+        shown = found.shown
         if as_json:
             write_json(
                 {
                     "aliases": [_alias_as_dict(*pair) for pair in aliases.items()],
                     "models": [_facts_as_dict(facts) for facts in shown],
-                    "left_out_as_unknown": unknown,
-                    "services": [_list_as_dict(found, backend, shown) for found in lists],
+                    "left_out_as_unknown": found.unknown,
+                    "left_out_as_little_known": found.little_known,
+                    "services": [_list_as_dict(each, backend, shown) for each in lists],
                 }
             )
         else:
-            _show(aliases, shown, lists, unknown=unknown, opening=backend.opening(asked))
-        if lists and all(found.models is None for found in lists):
+            _show(aliases, found, lists, opening=backend.opening(asked))
+            has_looked = not lists or any(each.models for each in lists)
+            if has_looked and not (shown or (has_aliases_alone and aliases)):
+                warn("Nothing that is known fits.", label="Hint")
+        if on is not On.LIVE and not is_live:
+            warn("Nobody is asked without --live, so that --on says nothing.", label="Hint")
+        if lists and all(each.models is None for each in lists):
             raise typer.Exit(exit_code(lists))
 
 
-def _is_price_alone(facts: ModelFacts) -> bool:
-    return all(source.startswith(PRICES_SOURCE) for source in facts.sources)
-
-
-def _usd(price: float | None) -> Decimal | None:
+def _usd(price: float | None, option: str) -> Decimal | None:
+    # Newer versions of typer refuse it themselves.
+    if price is not None and isnan(price):
+        raise typer.BadParameter("It must be a number.", param_hint=option)
     return None if price is None else Decimal(str(price))
 
 
@@ -108,25 +115,8 @@ def _with_catalog(facts: ModelFacts, catalog: ModelCatalogPort) -> ModelFacts:
     return facts.over(catalog.facts(facts.model, service=facts.service))
 
 
-def _sorted_out(known: Iterable[ModelFacts], wanted: ModelFilter, *, has_unknown: bool) -> tuple[list[ModelFacts], int]:
-    """The models that fit, and how many were left out because it is not known whether they do."""
-    shown, unknown = [], 0
-    for facts in known:
-        fits = wanted.fits(facts)
-        if fits is True or (fits is UNKNOWN and has_unknown):
-            shown.append(facts)
-        elif fits is UNKNOWN:
-            unknown += 1
-    return shown, unknown
-
-
 def _show(
-    aliases: Mapping[str, ModelTarget],
-    shown: Sequence[ModelFacts],
-    lists: Sequence[ServiceList],
-    *,
-    unknown: int,
-    opening: str | None,
+    aliases: Mapping[str, ModelTarget], models: FoundModels, lists: Sequence[ServiceList], *, opening: str | None
 ) -> None:
     from rich.text import Text
 
@@ -136,12 +126,15 @@ def _show(
     if aliases:
         console.print(_alias_table(aliases))
     failed = [found for found in lists if not found.models]
-    if shown:
-        console.print(_fact_table(shown))
+    if models.shown:
+        console.print(_fact_table(models.shown))
     if failed:
         console.print(_failure_table(failed))
-    if unknown:
-        warn(f"{unknown} more might fit, but not all of it is known of them; --with-unknown lists them.", label="Hint")
+    if models.unknown:
+        words = "might fit, but not all of it is known of them; --with-unknown lists them."
+        warn(f"{models.unknown} more {words}", label="Hint")
+    if models.little_known:
+        warn(f"Of {models.little_known} more little but a price is known; --all lists them.", label="Hint")
     if lists and all(found.models is None for found in lists):
         warn(f"Nothing could be listed. {TRY_THE_SIMULATOR}", label="Hint")
 

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +44,15 @@ def warn(text: str, *, label: str = "") -> None:
 
 def stdout_console() -> "Console":
     """Rich's console on stdout: no markup, no highlighting, no colour where nobody sees it."""
+    return _plain_console(sys.stdout)
+
+
+def stderr_console() -> "Console":
+    """The same on stderr."""
+    return _plain_console(sys.stderr)
+
+
+def _plain_console(file: TextIO) -> "Console":
     from rich.console import Console
 
     class PlainConsole(Console):
@@ -51,5 +60,5 @@ def stdout_console() -> "Console":
             # Rich would end the program here, with a code of its own.
             raise BrokenPipeError
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PLAIN_WIDTH
-    return PlainConsole(markup=False, highlight=False, emoji=False, width=width)
+    width = None if file.isatty() or "COLUMNS" in os.environ else _PLAIN_WIDTH
+    return PlainConsole(file=file, markup=False, highlight=False, emoji=False, width=width)

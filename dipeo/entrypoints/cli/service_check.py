@@ -10,11 +10,16 @@ from dipeo.entrypoints.cli.service_choice import Backend
 
 @frozen(kw_only=True)
 class ServiceCheck:
-    """What is configured for a service; `target` is None where it cannot be asked, and `problem` says why."""
+    """What is configured for a service; `target` is None where it cannot be asked, and `problem` says why.
+
+    `wire` is what it is reached through, `api` the interface that is chosen, None where there is but one.
+    """
 
     service: LLMService
     mode: str
     base_url: str
+    wire: str
+    api: str | None
     looked_for: str
     key_state: str = "no"
     fingerprint: str | None = None
@@ -24,12 +29,16 @@ class ServiceCheck:
 
 def look_up(backend: Backend, service: LLMService) -> ServiceCheck:
     """What is configured for the service, and what keeps it from being asked; asks nothing."""
+    from dipeo.config import API_VARIABLES, CHAT
     from dipeo.domain.completion import ChatMessage, CompletionRequest, Role
 
+    settings = backend.settings
     check = ServiceCheck(
         service=service,
         mode=backend.mode_of(service),
-        base_url=backend.settings.base_urls.get(service, ""),
+        base_url=settings.base_urls.get(service, ""),
+        wire=settings.wires[service],
+        api=settings.apis.get(service, CHAT) if service in API_VARIABLES else None,
         looked_for=backend.keys.where(service),
     )
     try:

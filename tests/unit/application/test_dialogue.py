@@ -13,7 +13,15 @@ from dipeo.domain.completion import Completion, FinishReason
 from dipeo.domain.conversation import Conversation
 from dipeo.domain.errors import RateLimitError, UnknownPersonError, ValidationError
 from dipeo.domain.message import Message
-from dipeo.domain.parts import TextPart
+from dipeo.domain.parts import (
+    CitationPart,
+    ImagePart,
+    Part,
+    ProviderToolPart,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+)
 from dipeo.domain.person import Person, PersonLLMConfig
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionEvent, CompletionStream, TextDelta
@@ -240,3 +248,41 @@ async def test_an_empty_answer_is_not_put_into_the_conversation() -> None:
     assert isinstance(events[-1], TurnEnds)
     assert events[-1].message is None
     assert len(conversation) == 1
+
+
+SIGNED = ReasoningPart(text="Hm.", vendor="v", signature="s")
+NAMED = ReasoningPart(text="Hm.", vendor="v", id="rs_1")
+UNSIGNED = ReasoningPart(text="Hm.", vendor="v")
+FOUND = ProviderToolPart(vendor="v", name="web_search", data={"found": 1})
+SOURCE = CitationPart(url="https://example.com")
+CALL = ToolCallPart(call_id="c", name="f", arguments={})
+PICTURE = ImagePart(media_type="image/png", data=b"x")
+ONE, TWO = TextPart("One. "), TextPart("Two.")
+
+
+@pytest.mark.parametrize(
+    ("parts", "finish", "content"),
+    [
+        ((SIGNED, ONE, FOUND, TWO, SOURCE), FinishReason.STOP, (SIGNED, ONE, FOUND, TWO, SOURCE)),
+        ((NAMED, ONE), FinishReason.STOP, (NAMED, ONE)),
+        ((UNSIGNED, ONE, TWO), FinishReason.STOP, "One. Two."),
+        ((UNSIGNED, SIGNED, ONE), FinishReason.STOP, (SIGNED, ONE)),
+        ((ONE, PICTURE), FinishReason.STOP, "One. "),
+        ((SIGNED, ONE, CALL), FinishReason.STOP, "One. "),
+        ((SIGNED, ONE, CALL), FinishReason.TOOL_CALLS, "One. "),
+        ((SIGNED, ONE, FOUND), FinishReason.PAUSED, "One. "),
+        ((SIGNED, ONE), FinishReason.LENGTH, "One. "),
+        ((SIGNED,), FinishReason.STOP, None),
+        ((SIGNED, TextPart(" ")), FinishReason.STOP, None),
+        ((CALL,), FinishReason.TOOL_CALLS, None),
+    ],
+)
+async def test_what_of_an_answer_is_kept(parts: tuple[Part, ...], finish: FinishReason, content: Any) -> None:
+    """What its vendor wants to see again, and the sources; of an answer that is not at its end, the text alone."""
+    answer = Completion(service=LLMService.OPENAI, model="m", parts=parts, finish_reason=finish)
+    talk, _ = dialogue(answer)
+    events = await events_of(talk, turns=1)
+    assert isinstance(events[-1], TurnEnds)
+    message = events[-1].message
+    assert (message.content if message is not None else None) == content
+    assert len(talk.conversation) == (1 if content is None else 2)

@@ -1,11 +1,10 @@
 """Renders a shared conversation for one of those who take part in it."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from dipeo.domain.completion import ChatMessage, Role
 from dipeo.domain.message import Message
-from dipeo.domain.parts import Part, ProviderToolPart, ReasoningPart, ToolCallPart, ToolResultPart
+from dipeo.domain.parts import ToolResultPart
 from dipeo.domain.service import LLMService
 
 
@@ -33,19 +32,9 @@ class MessageFormatter:
 
 def _rendered(message: Message, person_id: str) -> ChatMessage | None:
     """The message as this person has it in mind, or None where nothing in it is for them."""
-    is_own = message.from_person_id == person_id
-    if is_own or isinstance(message.content, str):
-        return ChatMessage(Role.ASSISTANT, message.parts) if is_own else _said(message, message.parts)
-    if any(isinstance(part, ToolResultPart) for part in message.content):
-        # What tools gave back is for the one who asked them.
-        return ChatMessage(Role.TOOL, message.content) if message.to_person_id == person_id else None
-    # What others think, and the tools that they call, is their own affair.
-    heard = tuple(part for part in message.content if not isinstance(part, _THEIR_OWN))
-    return _said(message, heard) if heard else None
-
-
-def _said(message: Message, parts: tuple[Part, ...]) -> ChatMessage:
-    return ChatMessage(Role.USER, parts, name=message.from_person_id)
-
-
-_THEIR_OWN: Final = (ReasoningPart, ToolCallPart, ProviderToolPart)
+    parts = message.parts_for(person_id)
+    if message.from_person_id == person_id:
+        return ChatMessage(Role.ASSISTANT, parts)
+    if any(isinstance(part, ToolResultPart) for part in parts):
+        return ChatMessage(Role.TOOL, parts)
+    return ChatMessage(Role.USER, parts, name=message.from_person_id) if parts else None
