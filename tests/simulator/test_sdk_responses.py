@@ -146,6 +146,22 @@ async def test_google_sdk_embeds_counts_and_lists(simulator: ProviderSimulator) 
     assert one.input_token_limit
 
 
+async def test_openai_sdk_counts(simulator: ProviderSimulator) -> None:
+    """Instructions, tools and shapes count; what is no input and a model that is not there are refused."""
+    async with openai.AsyncOpenAI(base_url=simulator.base_urls["openai"], api_key=KEY, max_retries=0) as client:
+        count = client.responses.input_tokens.count
+        short = await count(model="gpt-5", input="Hi")
+        told = await count(model="gpt-5", input="Hi", instructions="Be kind to everybody who asks.")
+        offered = await count(model="gpt-5", input="Hi", tools=TOOLS, reasoning={"effort": "low"})
+        with pytest.raises(openai.BadRequestError) as refused:
+            await count(model="gpt-5", input="Hi", extra_body={"store": False})
+        with pytest.raises(openai.NotFoundError):
+            await count(model="missing-model", input="Hi")
+    assert short.object == "response.input_tokens"
+    assert 0 < short.input_tokens < min(told.input_tokens, offered.input_tokens)
+    assert refused.value.code == "unknown_parameter"
+
+
 async def test_anthropic_sdk_counts_and_lists(simulator: ProviderSimulator) -> None:
     """count_tokens needs no limit; the models come in pages."""
     async with anthropic.AsyncAnthropic(

@@ -12,6 +12,7 @@ import attrs
 from dipeo.testing.simulator.answers import chance_of, seeded_text
 from dipeo.testing.simulator.exchange import ParsedCall
 from dipeo.testing.simulator.json_value import JsonValue
+from dipeo.testing.simulator.prompted_shape import with_prompted_shape
 from dipeo.testing.simulator.reply_parts import SimulatedToolCall
 from dipeo.testing.simulator.schema import Hints, make_instance
 from dipeo.testing.simulator.script import Reply
@@ -41,7 +42,7 @@ _REASONING = (
 
 def seeded_reply(seed: int, service: str, call: ParsedCall) -> Reply:
     """The answer to a request that nothing is scripted for; the same for the same seed and request."""
-    wishes = call.wishes
+    wishes = with_prompted_shape(call.wishes, call.messages)
     if wishes == Wishes():
         return Reply(seeded_text(seed, service, call))
     chance = chance_of(seed, service, call)

@@ -23,7 +23,7 @@ from dipeo.testing.simulator.exchange import (
     StreamFrames,
     refuse,
 )
-from dipeo.testing.simulator.json_value import JsonObject, as_object, as_text, encode_json
+from dipeo.testing.simulator.json_value import JsonObject, JsonValue, as_object, as_text, encode_json
 
 _STOP_REASONS = {
     "stop": "end_turn",
@@ -103,7 +103,7 @@ class AnthropicDialect:
             "stop_sequence": answer.stop_sequence,
             "stop_details": None,
             "usage": {
-                **_usage_start(answer, answer.output_tokens),
+                **_usage_start(call, answer, answer.output_tokens),
                 **server_tool_usage(answer),
                 "output_tokens_details": {"thinking_tokens": answer.reasoning_tokens},
             },
@@ -144,7 +144,7 @@ class AnthropicDialect:
             "stop_reason": None,
             "stop_sequence": None,
             "stop_details": None,
-            "usage": _usage_start(answer, min(answer.output_tokens, 1)),
+            "usage": _usage_start(call, answer, min(answer.output_tokens, 1)),
         }
         return event({"type": "message_start", "message": message})
 
@@ -190,16 +190,30 @@ def _message_delta(answer: Answer) -> JsonObject:
     return {"type": "message_delta", "delta": delta, "usage": usage}
 
 
-def _usage_start(answer: Answer, output_tokens: int) -> JsonObject:
+def _usage_start(call: ParsedCall, answer: Answer, output_tokens: int) -> JsonObject:
+    is_for_an_hour = _asks_for_an_hour(call.body)
     return {
         "input_tokens": answer.input_tokens - answer.cached_tokens - answer.cache_write_tokens,
         "cache_creation_input_tokens": answer.cache_write_tokens,
         "cache_read_input_tokens": answer.cached_tokens,
-        "cache_creation": {"ephemeral_5m_input_tokens": answer.cache_write_tokens, "ephemeral_1h_input_tokens": 0},
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": 0 if is_for_an_hour else answer.cache_write_tokens,
+            "ephemeral_1h_input_tokens": answer.cache_write_tokens if is_for_an_hour else 0,
+        },
         "output_tokens": output_tokens,
         "service_tier": "standard",
         "inference_geo": "global",
     }
+
+
+def _asks_for_an_hour(value: JsonValue) -> bool:
+    """Whether a mark for the cache anywhere in the request asks for the longer of both times."""
+    if isinstance(value, list):
+        return any(_asks_for_an_hour(each) for each in value)
+    if not isinstance(value, dict):
+        return False
+    is_marked = as_object(value.get("cache_control")).get("ttl") == "1h"
+    return is_marked or any(_asks_for_an_hour(each) for each in value.values())
 
 
 def _error(problem: Problem) -> JsonObject:
