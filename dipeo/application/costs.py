@@ -10,7 +10,8 @@ from dipeo.domain.tools import PromptCache
 def cost_from(catalog: ModelCatalogPort, *, prompt_cache: PromptCache = PromptCache.DEFAULT) -> CostOf:
     """What an answer cost in US dollars by this catalogue, for a `ToolLoop`; None where nobody knows.
 
-    `prompt_cache` is what the requests ask for: what is remembered for long costs more to write.
+    `prompt_cache` is what the requests ask for, and counts where a provider does not say how long it keeps what was
+    written: to be remembered for long costs more.
     dipeo.facade.wired().catalog() is one that knows the usual models.
     """
 

@@ -20,7 +20,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_TOOL_TIMEOUT_S: Final = 24 * 3600.0
-_MAX_DESCRIPTION_CHARS: Final = 1024
 
 
 class ToolError(Exception):
@@ -130,7 +129,7 @@ def tool(
         return Tool(
             spec=ToolSpec(
                 name=check_tool_name("name", name or getattr(made_of, "__name__", "")),
-                description=(told.summary if description is None else description)[:_MAX_DESCRIPTION_CHARS],
+                description=told.summary if description is None else description,
                 parameters=schema,
                 is_strict=is_strict,
             ),
@@ -168,7 +167,7 @@ def _described(function: Callable[..., object], told: Docstring) -> tuple[JsonOb
         members[parameter.name] = Member(
             json_name=parameter.name,
             argument=parameter.name,
-            schema=with_notes(inner.schema, told.parameters.get(parameter.name, ""), default),
+            schema=with_notes(inner, told.parameters.get(parameter.name, ""), default),
             build=inner.build,
             is_required=parameter.default is parameter.empty,
         )

@@ -148,17 +148,26 @@ def unknown_cost(reason: str) -> Cost:
 
 
 def cost_at(prices: Prices, usage: Usage, *, model: str, prompt_cache: PromptCache = PromptCache.DEFAULT) -> Cost:
-    """What the usage costs at these prices: each token once, in its own class; never zero for want of a price."""
+    """What the usage costs at these prices: each token once, in its own class; never zero for want of a price.
+
+    `prompt_cache` is what the request asked for: it decides for written tokens of which the provider did not say for
+    how long they are kept.
+    """
     if not usage.is_reported:
         return unknown_cost("the provider did not say how many tokens were used")
     fresh_tokens = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens
     if fresh_tokens < 0:
         return unknown_cost("more tokens were cached than the input had")
-    is_long = PromptCache(prompt_cache) is PromptCache.LONG
+    short_tokens, long_tokens = usage.cache_write_short_tokens, usage.cache_write_long_tokens
+    if PromptCache(prompt_cache) is PromptCache.LONG:
+        long_tokens = usage.cache_write_tokens - short_tokens
+    else:
+        short_tokens = usage.cache_write_tokens - long_tokens
     classes = (
         ("input", prices.input, fresh_tokens),
         ("cached input", prices.cached, usage.cached_tokens),
-        ("cache write", prices.cache_write_long if is_long else prices.cache_write, usage.cache_write_tokens),
+        ("cache write", prices.cache_write, short_tokens),
+        ("long cache write", prices.cache_write_long, long_tokens),
         ("output", prices.output, usage.output_tokens),
     )
     total_usd = Decimal(0)

@@ -1,6 +1,7 @@
 """What a message can be made of."""
 
 from copy import deepcopy
+from enum import StrEnum
 from typing import Final, TypeAlias
 
 from attrs import field, frozen
@@ -35,13 +36,13 @@ def _check_url(url: str) -> None:
 
 @frozen(kw_only=True)
 class _MediaPart:
-    """Bytes, or the address of bytes, of a media type; exactly one of `data` and `url` is given.
+    """Bytes, or the address of bytes, of a media type; exactly one of `data` and `url` is given, and not empty.
 
     A URL is handed to the provider as it is; dipeo fetches nothing.
     """
 
     media_type: str
-    data: bytes | None = field(default=None, repr=lambda data: f"<{len(data)} bytes>" if data else "None")
+    data: bytes | None = field(default=None, repr=lambda data: "None" if data is None else f"<{len(data)} bytes>")
     url: str | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -52,11 +53,34 @@ class _MediaPart:
             _check_url(self.url)
         elif not isinstance(self.data, bytes):
             raise ValidationError(f"'data' must be bytes, not {type(self.data).__name__}.", field="data")
+        elif not self.data:
+            raise ValidationError("'data' is empty: there is nothing to look at.", field="data")
+
+
+class ImageDetail(StrEnum):
+    """How closely a picture is looked at, where the provider can be told: a closer look costs more tokens."""
+
+    AUTO = "auto"
+    LOW = "low"
+    HIGH = "high"
+    ORIGINAL = "original"
+
+
+def _as_detail(detail: ImageDetail | str | None) -> ImageDetail | None:
+    if detail is None:
+        return None
+    try:
+        return ImageDetail(detail)
+    except ValueError:
+        known = ", ".join(repr(each.value) for each in ImageDetail)
+        raise ValidationError(f"'detail' must be one of {known}, not {detail!r}.", field="detail") from None
 
 
 @frozen(kw_only=True)
 class ImagePart(_MediaPart):
-    """A picture."""
+    """A picture. `detail` says how closely to look at it; None leaves that to the provider."""
+
+    detail: ImageDetail | None = field(default=None, converter=_as_detail)
 
 
 @frozen(kw_only=True)

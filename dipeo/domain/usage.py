@@ -12,8 +12,11 @@ class Usage:
     """Token counts of one answer, alike for every provider.
 
     `input_tokens` is the whole input, whether cached or not: `cached_tokens` (read from the provider's prompt cache)
-    and `cache_write_tokens` are parts of it. `output_tokens` is the whole output; `reasoning_tokens` are part of it.
-    `is_reported` is False where the provider did not say: the counts are then a floor and no statement.
+    and `cache_write_tokens` are parts of it. Of those, `cache_write_short_tokens` were written for some minutes, and
+    `cache_write_long_tokens` for an hour or more; of the rest the provider did not say.
+
+    `output_tokens` is the whole output; `reasoning_tokens` are part of it. `is_reported` is False where the provider
+    did not say: the counts are then a floor and no statement.
     """
 
     input_tokens: int = 0
@@ -22,6 +25,8 @@ class Usage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     is_reported: bool = True
+    cache_write_short_tokens: int = 0
+    cache_write_long_tokens: int = 0
 
     def __attrs_post_init__(self) -> None:
         counts = (
@@ -30,11 +35,18 @@ class Usage:
             self.cached_tokens,
             self.cache_write_tokens,
             self.reasoning_tokens,
+            self.cache_write_short_tokens,
+            self.cache_write_long_tokens,
         )
         for count in counts:
             if type(count) is not int or count < 0:
                 name = COUNT_NAMES[counts.index(count)]
                 raise ValidationError(f"{name!r} must be a whole number from 0, not {count!r}.", field=name)
+        if self.cache_write_short_tokens + self.cache_write_long_tokens > self.cache_write_tokens:
+            raise ValidationError(
+                "'cache_write_tokens' must not be fewer than were written for a short and for a long time.",
+                field="cache_write_tokens",
+            )
 
     @property
     def total_tokens(self) -> int:
@@ -49,6 +61,8 @@ class Usage:
             cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             is_reported=self.is_reported and other.is_reported,
+            cache_write_short_tokens=self.cache_write_short_tokens + other.cache_write_short_tokens,
+            cache_write_long_tokens=self.cache_write_long_tokens + other.cache_write_long_tokens,
         )
 
     def to_dict(self) -> dict[str, int | bool]:
@@ -56,5 +70,13 @@ class Usage:
         return asdict(self)
 
 
-COUNT_NAMES: Final = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+COUNT_NAMES: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cache_write_short_tokens",
+    "cache_write_long_tokens",
+)
 UNREPORTED_USAGE = Usage(is_reported=False)

@@ -123,6 +123,14 @@ def test_deepseek_is_told_not_to_think_in_a_field_of_its_own() -> None:
         (OPENAI, "gpt-4o", PromptCache.SHORT, {}, []),
         (OPENAI, "gpt-5.1", PromptCache.LONG, {"prompt_cache_retention": "24h"}, []),
         (OPENAI, "gpt-4o", PromptCache.LONG, {}, [AdaptationAction.SUBSTITUTED]),
+        (OPENAI, "gpt-5.6-terra", PromptCache.SHORT, {"prompt_cache_options": {"ttl": "30m"}}, []),
+        (
+            OPENAI,
+            "gpt-5.6-terra",
+            PromptCache.LONG,
+            {"prompt_cache_options": {"ttl": "30m"}},
+            [AdaptationAction.CLAMPED],
+        ),
         (OPENROUTER, "anthropic/claude-haiku-4.5", PromptCache.SHORT, {"cache_control": {"type": "ephemeral"}}, []),
         (
             OPENROUTER,

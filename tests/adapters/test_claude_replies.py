@@ -222,6 +222,11 @@ async def test_what_was_written_to_the_cache_is_counted_once() -> None:
     for told in ({**counts, "cache_creation_input_tokens": 7}, counts):
         usage = (await unary(answered(text, usage=told))).usage
         assert (usage.input_tokens, usage.cached_tokens, usage.cache_write_tokens) == (13, 5, 7)
+        assert (usage.cache_write_short_tokens, usage.cache_write_long_tokens) == (3, 4)
+    later = (await unary(answered(text, usage={**counts, "cache_creation_input_tokens": 9}))).usage
+    assert (later.cache_write_tokens, later.cache_write_short_tokens, later.cache_write_long_tokens) == (9, 3, 4)
+    fewer = (await unary(answered(text, usage={**counts, "cache_creation_input_tokens": 6}))).usage
+    assert (fewer.cache_write_tokens, fewer.cache_write_short_tokens, fewer.cache_write_long_tokens) == (6, 0, 0)
     null = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"input_tokens": None}}
     events = streamed(start({"type": "text", "text": "Hi"}))
     completion = await completion_of([*events[:-2], null, events[-1]])

@@ -317,7 +317,7 @@ def test_media_are_sent_as_bytes_or_by_address() -> None:
     parts: tuple[Part, ...] = (
         ImagePart(media_type="image/png", data=b"\x00\x01\x02"),
         DocumentPart(media_type="application/pdf", url="https://example.org/a.pdf"),
-        AudioPart(media_type="audio/wav", data=b""),
+        AudioPart(media_type="audio/wav", data=b"\x03"),
     )
     body, _ = encoded(asked(ChatMessage(Role.USER, parts, name="Ada")))
     assert body["contents"] == [
@@ -327,7 +327,7 @@ def test_media_are_sent_as_bytes_or_by_address() -> None:
                 {"text": "Ada:"},
                 {"inlineData": {"mimeType": "image/png", "data": "AAEC"}},
                 {"fileData": {"mimeType": "application/pdf", "fileUri": "https://example.org/a.pdf"}},
-                {"inlineData": {"mimeType": "audio/wav", "data": ""}},
+                {"inlineData": {"mimeType": "audio/wav", "data": "Aw=="}},
             ],
         }
     ]
@@ -356,6 +356,8 @@ def test_a_picture_that_the_model_made_is_a_part() -> None:
     )
     with pytest.raises(MalformedResponseError):
         answered({"inlineData": {"mimeType": "image/png", "data": "?"}})
+    nothing = {"inlineData": {"mimeType": "image/png", "data": ""}}
+    assert answered({"text": "Here:"}, nothing).parts == (TextPart("Here:"),)
 
 
 def test_code_that_google_ran_is_kept_and_goes_back_as_it_came() -> None:

@@ -339,6 +339,8 @@ CACHES: dict[str, tuple[str, PromptCache, dict[str, Any] | None]] = {
     "older, long": ("gpt-4.1", PromptCache.LONG, {"prompt_cache_retention": "24h"}),
     "oldest, short": ("gpt-4o", PromptCache.SHORT, {}),
     "oldest, long": ("gpt-4o", PromptCache.LONG, None),
+    "small, short": ("gpt-4.1-mini", PromptCache.SHORT, {}),
+    "small, long": ("gpt-5-mini", PromptCache.LONG, None),
 }
 
 

@@ -16,7 +16,17 @@ from tests.docs.page import DOCS, ROOT
 TARGET = DOCS / "reference" / "modules.md"
 COMMAND = "python -m tests.docs.generate_reference"
 
-_PUBLIC = ("config.py", "errors.py", "facade.py", "structured.py", "tools.py", "application", "domain", "testing")
+_PUBLIC = (
+    "config.py",
+    "errors.py",
+    "facade.py",
+    "media.py",
+    "structured.py",
+    "tools.py",
+    "application",
+    "domain",
+    "testing",
+)
 _INNER_PARTS = ROOT / "dipeo" / "testing" / "simulator"
 """Of this package, only those modules are shown from which it publishes a name."""
 

@@ -85,7 +85,7 @@ def made(kind: type, members: Mapping[str, Member], value: JsonValue) -> object:
 
 def model_built(model: ModelClass, value: JsonValue) -> object:
     """An instance of a pydantic model, checked by its own rules. Raises `MismatchError`."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) and not getattr(model, "__pydantic_root_model__", False):
         raise MismatchError(Problem(f"must be an object, not {kind_of(value)}"))
     try:
         # As JSON, so that a strict model takes dates and the like as text.

@@ -27,6 +27,11 @@ class Definitions:
         """The schema of a reserved name."""
         self._schemas[name] = schema
 
+    def named(self, schema: JsonObject) -> JsonObject:
+        """The schema itself, or the one that it names: for a class that is still being described, of any object."""
+        target = _target(schema)
+        return schema if target is None else self._schemas[target] or {"type": "object"}
+
     def adopt(self, schema: JsonObject, *, name: str) -> JsonObject:
         """A schema that brings its own definitions, which are taken over; what is left refers to them."""
         own = schema.get("$defs")

@@ -1,22 +1,34 @@
 """Makes shapes of Python types."""
 
 import types
-import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence, Sequence, Set
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    Sequence,
+    Set,
+)
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from dipeo.application.shapes.classes import class_fields, is_model_class, is_object_class, made, model_built
 from dipeo.application.shapes.definitions import Definitions
 from dipeo.application.shapes.effort import bounded_work, take_step
 from dipeo.application.shapes.json_schema import are_equal, check_schema, check_value, is_array, is_number
+from dipeo.application.shapes.limits import Limit, description_in, kinds_in, limited, limits_in, unfit, with_words
 from dipeo.application.shapes.shape import (
     Build,
+    Described,
     Member,
     MismatchError,
     Problem,
@@ -38,9 +50,8 @@ _SEQUENCES: Final[Mapping[object, Callable[[list[object]], object]]] = {
     set: set, Set: set, frozenset: frozenset,
 }  # fmt: skip
 _SETS: Final = (set, Set, frozenset)
+_UNIONS: Final = (Union, types.UnionType)
 _MAPPINGS: Final = (dict, Mapping, MutableMapping)
-_BOUNDS: Final = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum",
-                  "multiple_of": "multipleOf", "pattern": "pattern"}  # fmt: skip
 
 
 def _decimal(text: str) -> Decimal:
@@ -51,21 +62,14 @@ def _decimal(text: str) -> Decimal:
     return number
 
 
+_DECIMAL_WORDS: Final = "A decimal number."
 _PARSED: Final[Mapping[type, tuple[JsonObject, Callable[[str], object]]]] = {
     datetime: ({"type": "string", "format": "date-time"}, datetime.fromisoformat),
     date: ({"type": "string", "format": "date"}, date.fromisoformat),
     time: ({"type": "string", "format": "time"}, time.fromisoformat),
     UUID: ({"type": "string", "format": "uuid"}, UUID),
-    Decimal: ({"type": "string", "description": "A decimal number."}, _decimal),
+    Decimal: ({"type": "string"}, _decimal),
 }
-
-
-@frozen
-class Described:
-    """A schema and how its value is made; the schema may refer to definitions."""
-
-    schema: JsonObject
-    build: Build
 
 
 def shape_of(kind: type[T]) -> Shape[T]:
@@ -113,11 +117,16 @@ class Describer:
 
     def describe(self, kind: object, *, where: str) -> Described:
         """The type's schema and builder. Raises `ValidationError`, whose `field` is `where`."""
+        with self._deeper(kind, where):
+            return self._plain(kind) or self._composed(kind, where) or self._class(kind, where)
+
+    @contextmanager
+    def _deeper(self, kind: object, where: str) -> Iterator[None]:
         self._depth += 1
         try:
             if self._depth > _MAX_DEPTH:
                 raise _undescribed(kind, where, "it is nested too deep")
-            return self._plain(kind) or self._composed(kind, where) or self._class(kind, where)
+            yield
         finally:
             self._depth -= 1
 
@@ -136,22 +145,20 @@ class Describer:
             return Described({"type": "string"}, _checked("a string", lambda value: isinstance(value, str)))
         if isinstance(kind, type) and kind in _PARSED:
             schema, parse = _PARSED[kind]
-            return Described(schema, _parsed(kind.__name__, parse))
+            described = Described(schema, _parsed(kind.__name__, parse))
+            return with_words(described, _DECIMAL_WORDS) if kind is Decimal else described
         return None
 
     def _composed(self, kind: object, where: str) -> Described | None:
         origin, arguments = get_origin(kind), get_args(kind)
         if origin is Annotated:
-            return self._annotated(arguments[0], arguments[1:], where)
+            return self._annotated(arguments[0], arguments[1:], where)[0]
         if origin is Literal:
             return _one_of({value: value for value in arguments}, arguments, kind, where)
-        if origin is Union or origin is types.UnionType:
-            return self._union(arguments, where)
-        if isinstance(kind, NewType):
-            return self.describe(kind.__supertype__, where=where)
-        # `type X = ...` of newer Pythons
-        if hasattr(kind, "__value__") and not isinstance(kind, type):
-            return self.describe(kind.__value__, where=where)
+        if origin in _UNIONS:
+            return _any_of([self.describe(each, where=where) for each in arguments])
+        if (named := _named(kind)) is not None:
+            return self.describe(named, where=where)
         base = kind if origin is None else origin
         if base is tuple:
             return self._tuple(arguments, where)
@@ -161,43 +168,32 @@ class Describer:
             return self._mapping(kind, arguments, where)
         return None
 
-    def _annotated(self, kind: object, metadata: Sequence[object], where: str) -> Described:
-        inner = self.describe(kind, where=where)
-        schema = dict(inner.schema)
-        bounds: dict[str, JsonValue] = {}
-        for note in _flat(metadata):
-            description = note if isinstance(note, str) else getattr(note, "description", None)
-            if isinstance(description, str):
-                schema["description"] = description
-            bounds.update(_bounds(note, is_array=schema.get("type") == "array"))
-        if not bounds:
-            return evolve(inner, schema=schema)
+    def _annotated(
+        self, kind: object, notes: Sequence[object], where: str, *, outer: Sequence[Limit] = ()
+    ) -> tuple[Described, frozenset[int]]:
+        """The type with its notes, and which of the outer limits hold for it, too."""
+        own = limits_in(notes)
+        inner, kept = self._limited(kind, (*outer, *own), where)
+        for place, limit in enumerate(own, len(outer)):
+            if place not in kept:
+                raise unfit(limit, where)
+        if (description := description_in(notes)) is not None:
+            inner = evolve(inner, schema={**inner.schema, "description": f"{description} {inner.words}".strip()})
+        return inner, kept
 
-        def build(value: JsonValue) -> object:
-            made = inner.build(value)
-            check_value(bounds, value)
-            return made
-
-        return Described({**schema, **bounds}, build)
-
-    def _union(self, kinds: Sequence[object], where: str) -> Described:
-        described = [self.describe(kind, where=where) for kind in kinds]
-
-        def build(value: JsonValue) -> object:
-            mismatches: list[MismatchError] = []
-            with bounded_work():
-                for each in described:
-                    take_step()
-                    try:
-                        return each.build(value)
-                    except MismatchError as mismatch:
-                        mismatches.append(mismatch)
-            inner = [each for each in mismatches if all(problem.where for problem in each.problems)]
-            if inner:
-                raise min(inner, key=lambda each: len(each.problems))
-            raise MismatchError(Problem(" or ".join(dict.fromkeys(each.problems[0].message for each in mismatches))))
-
-        return Described({"anyOf": [each.schema for each in described]}, build)
+    def _limited(self, kind: object, limits: Sequence[Limit], where: str) -> tuple[Described, frozenset[int]]:
+        """The type, and which of the limits hold for it: of a union, each holds for those that it can hold for."""
+        with self._deeper(kind, where):
+            while (named := _named(kind)) is not None:
+                kind = named
+            if get_origin(kind) is Annotated:
+                return self._annotated(get_args(kind)[0], get_args(kind)[1:], where, outer=limits)
+            if limits and get_origin(kind) in _UNIONS:
+                pairs = [self._limited(each, limits, where) for each in get_args(kind)]
+                return _any_of([described for described, _ in pairs]), frozenset().union(*(kept for _, kept in pairs))
+            inner = self.describe(kind, where=where)
+            kinds = kinds_in(self.definitions.named(inner.schema))
+            return limited(inner, kind, limits, kinds=kinds, where=where)
 
     def _sequence(self, base: object, arguments: Sequence[object], where: str) -> Described:
         item = self.describe(arguments[0] if arguments else Any, where=where)
@@ -275,7 +271,7 @@ class Describer:
             members[each.name] = Member(
                 json_name=each.name,
                 argument=each.name,
-                schema=with_notes(inner.schema, each.description, each.default),
+                schema=with_notes(inner, each.description, each.default),
                 build=inner.build,
                 is_required=each.is_required,
             )
@@ -283,11 +279,11 @@ class Describer:
         return self._known[kind]
 
 
-def with_notes(schema: JsonObject, description: str, default: object) -> JsonObject:
+def with_notes(inner: Described, description: str, default: object) -> JsonObject:
     """The schema with a description and a default, where there are any that JSON can say."""
-    noted = dict(schema)
-    if description and "description" not in noted:
-        noted["description"] = description
+    noted = dict(inner.schema)
+    if description and noted.get("description", inner.words) == inner.words:
+        noted["description"] = f"{description} {inner.words}".strip()
     if isinstance(default, bool | int | float | str) and not isinstance(default, Enum):
         noted["default"] = default
     return noted
@@ -301,6 +297,31 @@ def _undescribed(kind: object, where: str, why: str = "") -> ValidationError:
         suggestion="Use str, int, float, bool, lists, dict[str, ...], Literal, an enum, a TypedDict, a dataclass, an "
         "attrs class or a pydantic model, or give the JSON schema yourself.",
     )
+
+
+def _any_of(described: Sequence[Described]) -> Described:
+    def build(value: JsonValue) -> object:
+        mismatches: list[MismatchError] = []
+        with bounded_work():
+            for each in described:
+                take_step()
+                try:
+                    return each.build(value)
+                except MismatchError as mismatch:
+                    mismatches.append(mismatch)
+        inner = [each for each in mismatches if all(problem.where for problem in each.problems)]
+        if inner:
+            raise min(inner, key=lambda each: len(each.problems))
+        raise MismatchError(Problem(" or ".join(dict.fromkeys(each.problems[0].message for each in mismatches))))
+
+    return Described({"anyOf": [each.schema for each in described]}, build)
+
+
+def _named(kind: object) -> object | None:
+    """What a `NewType`, or a `type X = ...` of newer Pythons, is a name for."""
+    if isinstance(kind, NewType):
+        return cast(object, kind.__supertype__)
+    return cast(object, kind.__value__) if hasattr(kind, "__value__") and not isinstance(kind, type) else None
 
 
 def _one_of(members: Mapping[Any, object], values: Sequence[Any], kind: object, where: str) -> Described:
@@ -381,24 +402,3 @@ def _all_built(pairs: Iterable[tuple[str | int, JsonValue]], builds: Sequence[Bu
     if problems:
         raise MismatchError(*problems)
     return built
-
-
-def _flat(metadata: Iterable[object]) -> typing.Iterator[object]:
-    """The notes of an `Annotated`, also those that pydantic's `Field` holds."""
-    for note in metadata:
-        yield note
-        held = getattr(note, "metadata", None)
-        if isinstance(held, list | tuple):
-            yield from held
-
-
-def _bounds(note: object, *, is_array: bool) -> Mapping[str, JsonValue]:
-    """The limits in a note, as `annotated-types` and pydantic write them."""
-    unit = "Items" if is_array else "Length"
-    names = {**_BOUNDS, "min_length": f"min{unit}", "max_length": f"max{unit}"}
-    found: dict[str, JsonValue] = {}
-    for attribute, keyword in names.items() if not isinstance(note, str) else ():
-        bound = getattr(note, attribute, None)
-        if isinstance(bound, int | float | str) and not isinstance(bound, bool):
-            found[keyword] = bound
-    return found

@@ -58,6 +58,18 @@ class Shape(Generic[T]):
 Build = Callable[[JsonValue], object]
 
 
+@frozen
+class Described:
+    """A schema and how its value is made; the schema may refer to definitions.
+
+    `words` is the part of its description that says what a value must be.
+    """
+
+    schema: JsonObject
+    build: Build
+    words: str = ""
+
+
 @frozen(kw_only=True)
 class Member:
     """One member of a JSON object: the name in JSON, the name of the argument it becomes, and how it is made."""

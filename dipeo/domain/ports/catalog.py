@@ -37,6 +37,7 @@ class ModelCatalogPort(Protocol):
     ) -> Cost:
         """What this usage cost at that time: an amount, or unknown for a reason; never zero for want of a price.
 
-        `prompt_cache` is what the request asked for: what is remembered for long costs more to write.
+        `prompt_cache` is what the request asked for, and counts where the provider did not say how long it keeps what
+        was written: to be remembered for long costs more.
         """
         ...

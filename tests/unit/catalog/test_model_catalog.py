@@ -72,12 +72,58 @@ def test_each_token_is_paid_once_in_its_class() -> None:
 
 
 @pytest.mark.parametrize(
+    ("short", "long", "asked", "usd_expected"),
+    [
+        (0, 0, PromptCache.DEFAULT, "0.25"),
+        (0, 0, PromptCache.LONG, "0.4"),
+        (100_000, 0, PromptCache.LONG, "0.25"),
+        (0, 100_000, PromptCache.SHORT, "0.4"),
+        (40_000, 60_000, PromptCache.DEFAULT, "0.34"),
+        (40_000, 20_000, PromptCache.SHORT, "0.28"),
+        (40_000, 20_000, PromptCache.LONG, "0.34"),
+    ],
+)
+def test_what_was_written_is_paid_by_how_long_it_is_kept(
+    short: int, long: int, asked: PromptCache, usd_expected: str
+) -> None:
+    """As the provider says; where it does not, as it was asked."""
+    usage = Usage(
+        input_tokens=100_000,
+        cache_write_tokens=100_000,
+        cache_write_short_tokens=short,
+        cache_write_long_tokens=long,
+    )
+    assert cost_at(PRICES, usage, model="m", prompt_cache=asked).usd == Decimal(usd_expected)
+
+
+def test_anthropic_charges_twice_the_input_for_an_hour() -> None:
+    """And a quarter more for five minutes."""
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    for model in ("claude-opus-5", "claude-sonnet-4-5", "claude-haiku-4-5"):
+        fresh, short, long = (
+            wired().catalog().cost(usage, model, at=at).usd
+            for usage in (
+                Usage(input_tokens=1000),
+                Usage(input_tokens=1000, cache_write_tokens=1000, cache_write_short_tokens=1000),
+                Usage(input_tokens=1000, cache_write_tokens=1000, cache_write_long_tokens=1000),
+            )
+        )
+        assert isinstance(fresh, Decimal)
+        assert (short, long) == (fresh * Decimal("1.25"), fresh * 2), model
+
+
+@pytest.mark.parametrize(
     ("usage", "prices", "words"),
     [
         (Usage(input_tokens=5, is_reported=False), PRICES, "did not say"),
         (Usage(input_tokens=5), Prices(output=usd("1")), "input tokens of m"),
         (Usage(input_tokens=5, cached_tokens=1), Prices(input=usd("1")), "cached input tokens"),
         (Usage(input_tokens=5, cache_write_tokens=1), Prices(input=usd("1")), "cache write tokens"),
+        (
+            Usage(input_tokens=5, cache_write_tokens=1, cache_write_long_tokens=1),
+            Prices(input=usd("1"), cache_write=usd("1")),
+            "long cache write tokens",
+        ),
         (Usage(input_tokens=5, output_tokens=1), Prices(input=usd("1")), "output tokens"),
         (Usage(input_tokens=5, cached_tokens=9), PRICES, "more tokens were cached"),
         (Usage(), Prices(), "no price is known for m"),

@@ -15,6 +15,7 @@ from dipeo.domain.message import Message
 from dipeo.domain.parts import (
     AudioPart,
     DocumentPart,
+    ImageDetail,
     ImagePart,
     Part,
     ReasoningPart,
@@ -36,10 +37,15 @@ names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, categories=
 media = {"media_type": names, "url": st.none()}
 parts: st.SearchStrategy[Part] = st.one_of(
     st.builds(TextPart, st.text()),
-    st.builds(ImagePart, media_type=names, data=st.binary(max_size=9)),
+    st.builds(
+        ImagePart,
+        media_type=names,
+        data=st.binary(min_size=1, max_size=9),
+        detail=st.sampled_from([None, *ImageDetail]),
+    ),
     st.builds(ImagePart, media_type=names, url=names),
-    st.builds(DocumentPart, media_type=names, data=st.binary(max_size=9), name=st.none() | names),
-    st.builds(AudioPart, media_type=names, data=st.binary(max_size=9)),
+    st.builds(DocumentPart, media_type=names, data=st.binary(min_size=1, max_size=9), name=st.none() | names),
+    st.builds(AudioPart, media_type=names, data=st.binary(min_size=1, max_size=9)),
     st.builds(
         ToolCallPart, call_id=names, name=names, arguments=st.dictionaries(st.text(max_size=5), json_values, max_size=3)
     ),

@@ -14,6 +14,7 @@ from dipeo.domain.parts import (
     PART_TYPES,
     AudioPart,
     DocumentPart,
+    ImageDetail,
     ImagePart,
     Part,
     ReasoningPart,
@@ -234,7 +235,9 @@ class TestParts:
         """Neither and both are refused; either will do."""
         refused("data", make, media_type="a/b")
         refused("data", make, media_type="a/b", data=b"x", url="https://x/y")
-        assert make(media_type="a/b", data=b"").data == b""
+        refused("data", make, media_type="a/b", data=b"")
+        refused("data", make, media_type="a/b", data=b"", url="https://x/y")
+        assert make(media_type="a/b", data=b"\0").data == b"\0"
         assert make(media_type="a/b", url="https://x/y").url == "https://x/y"
 
     @pytest.mark.parametrize("make", MEDIA)
@@ -242,6 +245,19 @@ class TestParts:
     def test_data_are_bytes(self, make: Any, data: object) -> None:
         """Text in base64 is no data, nor is anything else."""
         refused("data", make, media_type="a/b", data=data)
+
+    def test_how_closely_a_picture_is_looked_at(self) -> None:
+        """A word or its value; nothing is said unless it is given."""
+        picture = ImagePart(media_type="image/png", url="https://x/y")
+        assert picture.detail is None
+        for detail in ImageDetail:
+            assert ImagePart(media_type="image/png", data=b"x", detail=detail).detail is detail
+            assert ImagePart(media_type="image/png", data=b"x", detail=detail.value).detail is detail
+
+    @pytest.mark.parametrize("detail", ["", "HIGH", "best", 1, True, ["low"]])
+    def test_another_detail_is_refused(self, detail: Any) -> None:
+        """The error lists the words."""
+        refused("detail", ImagePart, media_type="image/png", data=b"x", detail=detail)
 
     @pytest.mark.parametrize("make", MEDIA)
     def test_media_print_their_size_and_not_themselves(self, make: Any) -> None:

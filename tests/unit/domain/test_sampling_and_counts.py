@@ -17,12 +17,19 @@ from dipeo.domain.service import LLMService
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.domain.verdict import OUTCOME_UNKNOWN_VERDICTS, RETRYABLE_VERDICTS, Verdict
 
+WRITES = ("cache_write_short_tokens", "cache_write_long_tokens")
 COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
 NOT_NUMBERS: tuple[object, ...] = ("1", b"1", [1], {}, True, False, 1j)
 NOT_FINITE = (math.nan, math.inf, -math.inf)
 
 counts = st.integers(0, 10**9)
-usages = st.builds(Usage, **dict.fromkeys(COUNTS, counts), is_reported=st.booleans())
+usages = st.builds(
+    lambda short, long, rest, **others: Usage(
+        cache_write_tokens=short + long + rest, cache_write_short_tokens=short, cache_write_long_tokens=long, **others
+    ),
+    **dict.fromkeys(("short", "long", "rest", *(name for name in COUNTS if "write" not in name)), counts),
+    is_reported=st.booleans(),
+)
 samplings = st.builds(
     Sampling,
     temperature=st.none() | st.floats(0, 2),
@@ -137,7 +144,7 @@ class TestUsage:
         """Each count is summed by itself, in either order, and the sum is reported only if both were."""
         both = first + second
         assert both == second + first
-        for name in COUNTS:
+        for name in (*COUNTS, *WRITES):
             assert getattr(both, name) == getattr(first, name) + getattr(second, name)
         assert both.is_reported is (first.is_reported and second.is_reported)
         assert both.total_tokens == first.total_tokens + second.total_tokens
@@ -145,6 +152,13 @@ class TestUsage:
     def test_the_parts_are_not_counted_twice(self) -> None:
         """Cached and reasoning tokens are parts of input and output, not added to the total."""
         assert Usage(input_tokens=10, output_tokens=5, cached_tokens=8, reasoning_tokens=4).total_tokens == 15
+
+    def test_what_was_written_is_not_less_than_its_parts(self) -> None:
+        """Of what was written, some may be known to be kept for long or for short; the rest is not known."""
+        assert Usage(cache_write_tokens=3, cache_write_short_tokens=1, cache_write_long_tokens=1).total_tokens == 0
+        refused(
+            "cache_write_tokens", Usage, cache_write_tokens=3, cache_write_short_tokens=2, cache_write_long_tokens=2
+        )
 
     def test_nothing_reported_is_not_nothing_used(self) -> None:
         """The unreported usage differs from a reported zero, and makes every sum unreported."""
@@ -154,7 +168,7 @@ class TestUsage:
     def test_it_is_json(self) -> None:
         """All counts and the flag are JSON values under their own names."""
         assert json.loads(json.dumps(Usage(input_tokens=1).to_dict())) == {
-            **dict.fromkeys(COUNTS, 0),
+            **dict.fromkeys((*COUNTS, *WRITES), 0),
             "input_tokens": 1,
             "is_reported": True,
         }
@@ -162,7 +176,7 @@ class TestUsage:
     @pytest.mark.parametrize("value", [-1, True, 1.5, math.nan, math.inf, "1", None])
     def test_what_is_no_count_is_refused(self, value: object) -> None:
         """A count is a whole number from zero up; anything else is refused by the name of the field."""
-        for field in COUNTS:
+        for field in (*COUNTS, *WRITES):
             refused(field, Usage, **{field: value})
 
 

@@ -45,8 +45,11 @@ def test_a_tool_round_is_read_as_parts() -> None:
         (DATA_URL, ImagePart(media_type="image/png", data=PIXEL)),
         ({"url": "https://a.invalid/x.JPG?y=1"}, ImagePart(media_type="image/jpeg", url="https://a.invalid/x.JPG?y=1")),
         ({"url": "https://a.invalid/x"}, ImagePart(media_type="image/png", url="https://a.invalid/x")),
+        ({"url": DATA_URL, "detail": "low"}, ImagePart(media_type="image/png", data=PIXEL, detail="low")),
+        ({"url": DATA_URL, "detail": "original"}, ImagePart(media_type="image/png", data=PIXEL, detail="original")),
+        ({"url": DATA_URL, "detail": None}, ImagePart(media_type="image/png", data=PIXEL)),
     ],
-    ids=["data", "data as text", "address", "address without an ending"],
+    ids=["data", "data as text", "address", "address without an ending", "low", "original", "no detail"],
 )
 def test_a_picture_is_read_as_a_part(image: object, part: ImagePart) -> None:
     """A data URL becomes the bytes in it; any other address is handed on and not fetched."""
@@ -76,6 +79,26 @@ def test_a_picture_is_read_as_a_part(image: object, part: ImagePart) -> None:
             "messages[0].content[0].image_url.url",
         ),
         ({"role": "user", "content": [{"type": "image_url"}]}, "messages[0].content[0].image_url.url"),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]},
+            "messages[0].content[0].image_url.url",
+        ),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": DATA_URL, "detail": "best"}}]},
+            "messages[0].content[0].image_url.detail",
+        ),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": DATA_URL, "detail": 1}}]},
+            "messages[0].content[0].image_url.detail",
+        ),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": {"url": DATA_URL, "size": 1}}]},
+            "messages[0].content[0]",
+        ),
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": DATA_URL, "detail": "low"}]},
+            "messages[0].content[0]",
+        ),
         ({"role": "user", "content": [{"type": "hologram"}]}, "messages[0].content[0]"),
     ],
 )

@@ -1,14 +1,17 @@
 """What distinguishes one speaker of OpenAI's chat completions from another."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from enum import Enum, auto
 from typing import Final
 
 from attrs import frozen
 
 from dipeo.domain.json_value import JsonValue
+from dipeo.domain.parts import ImageDetail
 from dipeo.domain.tools import ProviderTool
+from dipeo.infrastructure.llm.adapters._prompt_cache import Caches
+from dipeo.infrastructure.llm.drivers.image_detail import LOW_TO_HIGH
 
 EVERY: Final = re.compile(r"")
 NONE: Final = re.compile(r"(?!)")
@@ -64,8 +67,9 @@ class ChatDialect:
     whether schemas can be kept to the letter, `serial_models` which models take no word on parallel calls.
     `call_id` is the shape that the ids of calls must have: those that other vendors made are replaced alike in calls
     and results. `splits_tool_and_user` says whether the assistant must speak between a result and a user.
-    `disables_thinking` says whether the effort 'none' is a field of its own. `long_cache` is which models can be asked
-    to remember for long.
+    `disables_thinking` says whether the effort 'none' is a field of its own. `image_details` are the levels of detail
+    that a picture can be looked at with. `caches` are the words for a cache beside a key in the body, `long_cache`
+    which models can be marked to be remembered for long.
     """
 
     vendor: str
@@ -81,9 +85,11 @@ class ChatDialect:
     reasoning_back: ReasoningBack = ReasoningBack.NEVER
     reasoning_fields: tuple[str, ...] = ()
     disables_thinking: bool = False
+    image_details: Set[ImageDetail] = LOW_TO_HIGH
     document_style: DocumentStyle = DocumentStyle.FILE_DATA
     takes_any_audio: bool = False
     audio_is_plain: bool = False
     provider_tools: ProviderToolFields = no_provider_tools
     cache: CacheWish = CacheWish.UNKNOWN
+    caches: Caches = ()
     long_cache: re.Pattern[str] = NONE

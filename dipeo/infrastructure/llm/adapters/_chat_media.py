@@ -10,6 +10,8 @@ from dipeo.domain.json_value import JsonObject
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.parts import AudioPart, DocumentPart, ImagePart, Part
 from dipeo.infrastructure.llm.adapters._chat_dialect import ChatDialect, DocumentStyle
+from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
+from dipeo.infrastructure.llm.drivers.image_detail import encode_detail
 
 AUDIO_FORMATS: Final[Mapping[str, str]] = {
     "audio/wav": "wav",
@@ -21,10 +23,13 @@ AUDIO_FORMATS: Final[Mapping[str, str]] = {
 }
 
 
-def encode_media(part: Part, where: str, dialect: ChatDialect, capabilities: ModelCapabilities) -> JsonObject:
+def encode_media(
+    part: Part, where: str, dialect: ChatDialect, capabilities: ModelCapabilities, adaptations: Adaptations
+) -> JsonObject:
     """The piece for a part. Raises `UnsupportedParameterError` naming the part that the model does not take."""
     if isinstance(part, ImagePart) and capabilities.takes_images:
-        return {"type": "image_url", "image_url": {"url": _address(part)}}
+        detail = encode_detail(part, where, adaptations, taken=dialect.image_details)
+        return {"type": "image_url", "image_url": {"url": _address(part), **({"detail": detail} if detail else {})}}
     if isinstance(part, DocumentPart) and capabilities.takes_documents:
         return _document(part, where, dialect)
     if isinstance(part, AudioPart) and capabilities.takes_audio:
@@ -36,7 +41,7 @@ def refused(part: Part, where: str, suggestion: str = "Choose a model that takes
     """The error for a part that cannot be sent as it is."""
     name = type(part).__name__
     return UnsupportedParameterError(
-        f"{where} is a {name}, which the model does not take there.", field=where, suggestion=suggestion
+        f"{where} holds {name}, which the model does not take there.", field=where, suggestion=suggestion
     )
 
 

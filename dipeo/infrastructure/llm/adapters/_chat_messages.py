@@ -229,7 +229,7 @@ def _others(message: ChatMessage, position: int, context: _Context) -> list[Entr
         elif message.role is not Role.USER or isinstance(part, ToolCallPart):
             raise refused(part, where, "Send it in a user's message.")
         elif not isinstance(part, CitationPart):
-            pieces.append(encode_media(part, where, context.dialect, context.capabilities))
+            pieces.append(encode_media(part, where, context.dialect, context.capabilities, context.adaptations))
     if message.role is Role.TOOL and not entries:
         context.adaptations.dropped(f"messages[{position}]", "it holds no result.")
     elif pieces or not entries:

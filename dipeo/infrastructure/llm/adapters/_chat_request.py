@@ -16,6 +16,7 @@ from dipeo.domain.tools import NO_TOOLS, PromptCache
 from dipeo.infrastructure.llm.adapters._chat_dialect import CacheWish, ChatDialect
 from dipeo.infrastructure.llm.adapters._chat_messages import encode_messages
 from dipeo.infrastructure.llm.adapters._chat_tools import Body, encode_schema, encode_tooling
+from dipeo.infrastructure.llm.adapters._prompt_cache import ask_for_cache
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
 from dipeo.infrastructure.llm.drivers.answer import EncodedRequest
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
@@ -128,13 +129,13 @@ def encode_cache(
     if dialect.cache is CacheWish.UNKNOWN:
         adaptations.dropped("prompt_cache", "it is not known how this server is asked for it.")
         return
-    is_long = request.prompt_cache is PromptCache.LONG
-    takes_long = dialect.long_cache.match(request.model) is not None
     if dialect.cache is CacheWish.BODY_KEY:
         body["prompt_cache_key"] = cache_key(request)
-        if is_long and takes_long:
-            body["prompt_cache_retention"] = "24h"
-    elif dialect.cache is CacheWish.HEADER_KEY:
+        ask_for_cache(body, dialect.caches, request.model, request.prompt_cache, adaptations)
+        return
+    is_long = request.prompt_cache is PromptCache.LONG
+    takes_long = dialect.long_cache.match(request.model) is not None
+    if dialect.cache is CacheWish.HEADER_KEY:
         exchange.headers = {**exchange.headers, "x-grok-conv-id": cache_key(request)}
     elif dialect.cache is CacheWish.MARK and takes_long:
         # Models of other makers are remembered without a mark.

@@ -22,6 +22,7 @@ from dipeo.domain.parts import (
     ToolResultPart,
 )
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
+from dipeo.infrastructure.llm.drivers.image_detail import encode_detail
 from dipeo.infrastructure.llm.drivers.turns import PartTurn, PlacedPart, WhyLeftOut
 
 VENDOR: Final = "anthropic"
@@ -160,6 +161,7 @@ class _BlockEncoder:
     def _image(self, part: ImagePart, placed: PlacedPart) -> JsonObject:
         if not self._capabilities.takes_images:
             raise _not_taken(placed, f"is a picture, and {self._model} takes none")
+        encode_detail(part, placed.where, self._adaptations)
         if part.data is None:
             return {"type": "image", "source": {"type": "url", "url": part.url}}
         if part.media_type not in _IMAGE_TYPES:

@@ -59,15 +59,20 @@ def decode_usage(usage: JsonObject) -> Usage:
     if not usage:
         return UNREPORTED_USAGE
     cached = count_in(usage.get("cache_read_input_tokens"))
-    written = usage.get("cache_creation_input_tokens")
-    if written is None:  # then told by how long it is kept, or not at all
-        kept = object_in(usage.get("cache_creation"))
-        written = count_in(kept.get("ephemeral_5m_input_tokens")) + count_in(kept.get("ephemeral_1h_input_tokens"))
+    kept = object_in(usage.get("cache_creation"))
+    short, long = count_in(kept.get("ephemeral_5m_input_tokens")), count_in(kept.get("ephemeral_1h_input_tokens"))
+    told = usage.get("cache_creation_input_tokens")
+    written = short + long if told is None else count_in(told)
+    if short + long > written:
+        # One of both is wrong; the total is what the input is counted from.
+        short = long = 0
     return Usage(
-        input_tokens=count_in(usage.get("input_tokens")) + cached + count_in(written),
+        input_tokens=count_in(usage.get("input_tokens")) + cached + written,
         output_tokens=count_in(usage.get("output_tokens")),
         cached_tokens=cached,
-        cache_write_tokens=count_in(written),
+        cache_write_tokens=written,
+        cache_write_short_tokens=short,
+        cache_write_long_tokens=long,
         reasoning_tokens=count_in(object_in(usage.get("output_tokens_details")).get("thinking_tokens")),
     )
 

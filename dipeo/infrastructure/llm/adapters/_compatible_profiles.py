@@ -20,6 +20,7 @@ from dipeo.infrastructure.llm.adapters._chat_dialect import (
     DocumentStyle,
     ReasoningBack,
 )
+from dipeo.infrastructure.llm.drivers.image_detail import EVERY_DETAIL, NO_DETAILS
 
 
 @frozen(kw_only=True)
@@ -133,6 +134,7 @@ PROFILES: Final[Mapping[LLMService, Profile]] = {
     LLMService.DEEPSEEK: Profile(
         dialect=ChatDialect(
             vendor="deepseek",
+            image_details=NO_DETAILS,
             takes_strict=False,
             serial_models=EVERY,
             reasoning_back=ReasoningBack.FIELDS,
@@ -173,6 +175,7 @@ PROFILES: Final[Mapping[LLMService, Profile]] = {
     LLMService.OPENAI_COMPATIBLE: Profile(
         dialect=ChatDialect(
             vendor="openai_compatible",
+            image_details=EVERY_DETAIL,
             demands_end_marker=False,
             reasoning_back=ReasoningBack.FIELDS,
             reasoning_fields=("reasoning", "reasoning_content"),

@@ -196,11 +196,15 @@ class ResponseStreamDecoder:
         elif "inlineData" in part or "fileData" in part:
             if signature:
                 self._parts.append(_mark(signature))
-            self._parts.append(decode_media(part))
+            if (media := decode_media(part)) is not None:
+                self._parts.append(media)
 
 
-def decode_media(part: JsonObject) -> Part:
-    """A picture, sound or other file that the model made. Raises `MalformedResponseError` for data that is none."""
+def decode_media(part: JsonObject) -> Part | None:
+    """A picture, sound or other file that the model made, if there is one.
+
+    Raises `MalformedResponseError` for data that is none.
+    """
     said = object_in(part.get("inlineData")) or object_in(part.get("fileData"))
     media_type = text_in(said.get("mimeType"))
     data, url = None, text_in(said.get("fileUri")) or None
@@ -209,6 +213,8 @@ def decode_media(part: JsonObject) -> Part:
             data = b64decode(text_in(said.get("data")), validate=True)
         except (binascii.Error, ValueError):
             raise MalformedResponseError("The provider's answer holds data that is not in base64.") from None
+        if not data:
+            return None
     if media_type.startswith("image/"):
         return ImagePart(media_type=media_type, data=data, url=url)
     kind = AudioPart if media_type.startswith("audio/") else DocumentPart

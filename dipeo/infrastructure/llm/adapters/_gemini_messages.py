@@ -27,6 +27,7 @@ from dipeo.domain.parts import (
 )
 from dipeo.infrastructure.llm.adapters._whole_calls import known_id, refused_part, sendable_arguments
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
+from dipeo.infrastructure.llm.drivers.image_detail import encode_detail
 from dipeo.infrastructure.llm.drivers.turns import (
     PartTurn,
     PlacedPart,
@@ -199,6 +200,8 @@ class _TurnEncoder:
                 field=where,
                 suggestion="Choose a model that takes it.",
             )
+        if isinstance(part, ImagePart):
+            encode_detail(part, where, self._adaptations)
         if part.url is not None:
             return {"fileData": {"mimeType": part.media_type, "fileUri": part.url}}
         return {"inlineData": {"mimeType": part.media_type, "data": b64encode(part.data or b"").decode()}}

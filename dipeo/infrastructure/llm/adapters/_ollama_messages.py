@@ -24,6 +24,7 @@ from dipeo.domain.parts import (
 from dipeo.domain.tools import Tooling, ToolSpec, ToolUse
 from dipeo.infrastructure.llm.adapters._whole_calls import known_id, refused_part, sendable_arguments
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
+from dipeo.infrastructure.llm.drivers.image_detail import encode_detail
 from dipeo.infrastructure.llm.drivers.turns import spoken
 
 VENDOR: Final = "ollama"
@@ -120,6 +121,7 @@ class _MessageEncoder:
                 field=where,
                 suggestion="Fetch it, and send its bytes as 'data'.",
             )
+        encode_detail(part, where, self._adaptations)
         return b64encode(part.data).decode()
 
 

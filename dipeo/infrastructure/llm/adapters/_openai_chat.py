@@ -11,6 +11,8 @@ from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.sampling import ReasoningEffort as E  # a table of levels is read by its levels
 from dipeo.domain.tools import ProviderTool, SchemaMode
 from dipeo.infrastructure.llm.adapters._chat_dialect import CacheWish, ChatDialect
+from dipeo.infrastructure.llm.adapters._prompt_cache import OPENAI_CHAT_CACHES
+from dipeo.infrastructure.llm.drivers.image_detail import EVERY_DETAIL
 from dipeo.infrastructure.llm.drivers.openai_roles import knows_developer
 
 MAX_CALL_ID_CHARS: Final = 40
@@ -27,9 +29,9 @@ DIALECT: Final = ChatDialect(
     serial_models=re.compile(r"(?:ft:)?o\d"),
     call_id=re.compile(rf".{{1,{MAX_CALL_ID_CHARS}}}", re.DOTALL),
     provider_tools=provider_tool_fields,
+    image_details=EVERY_DETAIL,
     cache=CacheWish.BODY_KEY,
-    # OpenAI's guide to prompt caching: which models remember for a day.
-    long_cache=re.compile(r"gpt-4\.1(?:-\d|$)|gpt-5(?:-\d|-codex|$)|gpt-5\.\d|gpt-[6-9]"),
+    caches=OPENAI_CHAT_CACHES,
 )
 
 _THINKS = re.compile(r"(?:o\d|gpt-[5-9])(?!.*-chat)")

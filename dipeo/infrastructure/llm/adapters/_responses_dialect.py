@@ -1,23 +1,22 @@
 """What distinguishes one speaker of OpenAI's responses from another, and which models want to be asked that way."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import lru_cache
 from typing import Final
 
 from attrs import evolve, frozen
 
-from dipeo.domain.json_value import JsonObject
 from dipeo.domain.model import ModelCapabilities
+from dipeo.domain.parts import ImageDetail
 from dipeo.domain.service import LLMService
-from dipeo.domain.tools import PromptCache, ProviderTool, SchemaMode
+from dipeo.domain.tools import ProviderTool, SchemaMode
+from dipeo.infrastructure.llm.adapters._prompt_cache import OPENAI_RESPONSES_CACHES, Caches
+from dipeo.infrastructure.llm.drivers.image_detail import EVERY_DETAIL, LOW_TO_HIGH
 
 _NO_MODEL: Final = re.compile(r"(?!)")
 _ANY_MODEL: Final = re.compile(r"")
 _OPENAIS_TOOLS: Final = frozenset({ProviderTool.WEB_SEARCH, ProviderTool.CODE_EXECUTION})
-
-Caches = tuple[tuple[re.Pattern[str], Mapping[PromptCache, JsonObject]], ...]
-"""By model: the fields that ask for a prompt cache. A wish without an entry cannot be said."""
 
 
 # Compared by identity: there is one of each, and what is remembered of them is looked up by it.
@@ -28,7 +27,7 @@ class ResponsesDialect:
     `needs_responses`: the model has no other interface. `has_chat_alone`: it cannot be asked this way. `thinks`: its
     reasoning can be had in encrypted form, to be sent back where the provider keeps nothing. `sees`, `keeps_to_schema`:
     it takes pictures, schemas, though chat completions do not have it. `names_container`: running code wants a
-    container named. `has_cache`: a prompt cache can be asked for.
+    container named. `has_cache`: a prompt cache can be asked for; `caches`: in which words, beside a key.
     """
 
     vendor: str
@@ -38,6 +37,7 @@ class ResponsesDialect:
     sees: re.Pattern[str] = _NO_MODEL
     keeps_to_schema: re.Pattern[str] = _NO_MODEL
     provider_tools: frozenset[ProviderTool] = frozenset()
+    image_details: Set[ImageDetail] = EVERY_DETAIL
     names_container: bool = False
     has_cache: bool = False
     caches: Caches = ()
@@ -68,8 +68,7 @@ def is_asked_by_responses(dialect: ResponsesDialect, model: str, *, is_preferred
     return is_preferred and not dialect.has_chat_alone.match(model)
 
 
-# The models' own pages and the guides to reasoning and prompt caching. From GPT-5.6 on, the shortest
-# life of a cache is asked for; before that, the longest.
+# The models' own pages and the guide to reasoning.
 _OPENAI: Final = ResponsesDialect(
     vendor=LLMService.OPENAI.value,
     needs_responses=re.compile(
@@ -82,28 +81,7 @@ _OPENAI: Final = ResponsesDialect(
     provider_tools=_OPENAIS_TOOLS,
     names_container=True,
     has_cache=True,
-    caches=(
-        (
-            re.compile(r"gpt-(?:5\.(?:[6-9]|\d\d)|[6-9])"),
-            {
-                PromptCache.SHORT: {"prompt_cache_options": {"ttl": "30m"}},
-                PromptCache.LONG: {"prompt_cache_options": {"ttl": "12h"}},
-            },
-        ),
-        (
-            re.compile(r"gpt-5\.5"),
-            {PromptCache.SHORT: {}, PromptCache.LONG: {"prompt_cache_retention": "24h"}},
-        ),
-        (
-            re.compile(r"gpt-(?:5|4\.1)(?:[-.]|$)"),
-            {
-                PromptCache.SHORT: {"prompt_cache_retention": "in_memory"},
-                PromptCache.LONG: {"prompt_cache_retention": "24h"},
-            },
-        ),
-        # Whatever else there is remembers for a few minutes unasked.
-        (_ANY_MODEL, {PromptCache.SHORT: {}}),
-    ),
+    caches=OPENAI_RESPONSES_CACHES,
 )
 
 _XAI: Final = ResponsesDialect(
@@ -111,9 +89,9 @@ _XAI: Final = ResponsesDialect(
     needs_responses=re.compile(r".*multi-agent"),
     thinks=_ANY_MODEL,
     keeps_to_schema=_ANY_MODEL,
+    image_details=LOW_TO_HIGH,
     provider_tools=_OPENAIS_TOOLS,
     has_cache=True,
-    caches=((_ANY_MODEL, {PromptCache.SHORT: {}}),),
 )
 
 RESPONSES_DIALECTS: Final[Mapping[LLMService, ResponsesDialect]] = {

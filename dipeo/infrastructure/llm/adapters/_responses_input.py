@@ -6,8 +6,10 @@ Source of the shapes: OpenAI's API reference, "Create a model response", `input`
 import hashlib
 import mimetypes
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
+
+from attrs import frozen
 
 from dipeo.domain.completion import AdaptationAction, ChatMessage, Role
 from dipeo.domain.errors import UnsupportedParameterError
@@ -16,6 +18,7 @@ from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.parts import (
     CitationPart,
     DocumentPart,
+    ImageDetail,
     ImagePart,
     Part,
     ProviderToolPart,
@@ -26,6 +29,7 @@ from dipeo.domain.parts import (
 )
 from dipeo.infrastructure.llm.adapters._chat_messages import ERROR_PREFIX, encode_arguments
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
+from dipeo.infrastructure.llm.drivers.image_detail import encode_detail
 from dipeo.infrastructure.llm.drivers.turns import spoken
 
 MAX_CALL_ID_CHARS: Final = 64
@@ -33,7 +37,12 @@ IMAGE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/
 
 
 def encode_input(
-    messages: Sequence[ChatMessage], *, vendor: str, capabilities: ModelCapabilities, adaptations: Adaptations
+    messages: Sequence[ChatMessage],
+    *,
+    vendor: str,
+    capabilities: ModelCapabilities,
+    adaptations: Adaptations,
+    image_details: Set[ImageDetail],
 ) -> list[JsonValue]:
     """The input items. Raises `UnsupportedParameterError` naming a part that cannot be sent."""
     items: list[JsonValue] = []
@@ -46,7 +55,7 @@ def encode_input(
             items.append({"role": role, "content": spoken(message, parts[0].text)})
         else:
             role = _role_of(message, position, capabilities, adaptations)
-            items += _others_items(message, role, position, capabilities)
+            items += _others_items(message, role, position, _Media(capabilities, adaptations, image_details))
     return items
 
 
@@ -144,9 +153,16 @@ def _call_id(call_id: str) -> str:
 # --- what others said ------------------------------------------------------------------------------------------------
 
 
-def _others_items(
-    message: ChatMessage, role: str, position: int, capabilities: ModelCapabilities
-) -> list[dict[str, JsonValue]]:
+@frozen
+class _Media:
+    """What the encoding of pictures and documents looks at."""
+
+    capabilities: ModelCapabilities
+    adaptations: Adaptations
+    image_details: Set[ImageDetail]
+
+
+def _others_items(message: ChatMessage, role: str, position: int, media: _Media) -> list[dict[str, JsonValue]]:
     """Results of tools are items of their own; what else there is becomes one message."""
     results: list[dict[str, JsonValue]] = []
     content: list[JsonValue] = []
@@ -161,9 +177,9 @@ def _others_items(
             is_named = True
             content.append({"type": "input_text", "text": text})
         elif isinstance(part, ImagePart) and message.role is Role.USER:
-            content.append(_image(part, where, capabilities))
+            content.append(_image(part, where, media))
         elif isinstance(part, DocumentPart) and message.role is Role.USER:
-            content.append(_document(part, where, capabilities))
+            content.append(_document(part, where, media.capabilities))
         elif not isinstance(part, CitationPart):
             raise _refused(part, where, f"a message of the role {message.role.value!r}")
     if content and message.name and message.role is Role.USER and not is_named:
@@ -173,12 +189,14 @@ def _others_items(
     return results
 
 
-def _image(part: ImagePart, where: str, capabilities: ModelCapabilities) -> JsonObject:
-    if not capabilities.takes_images:
+def _image(part: ImagePart, where: str, media: _Media) -> JsonObject:
+    if not media.capabilities.takes_images:
         raise _refused(part, where, "a request to this model")
     if part.data is not None and part.media_type not in IMAGE_TYPES:
         raise _refused(part, where, f"with its type {part.media_type!r} a message", "Send PNG, JPEG, WebP or GIF.")
-    return {"type": "input_image", "image_url": part.url or _data_url(part.media_type, part.data)}
+    detail = encode_detail(part, where, media.adaptations, taken=media.image_details)
+    address = part.url or _data_url(part.media_type, part.data)
+    return {"type": "input_image", "image_url": address, **({"detail": detail} if detail else {})}
 
 
 def _document(part: DocumentPart, where: str, capabilities: ModelCapabilities) -> JsonObject:
@@ -196,7 +214,7 @@ def _data_url(media_type: str, data: bytes | None) -> str:
 
 def _refused(part: Part, where: str, what: str, suggestion: str = "") -> UnsupportedParameterError:
     return UnsupportedParameterError(
-        f"{where} is a {type(part).__name__}, which {what} cannot hold over OpenAI's responses.",
+        f"{where} holds {type(part).__name__}, which {what} cannot hold over OpenAI's responses.",
         field=where,
         suggestion=suggestion or "Choose a model that takes it, or send text.",
     )

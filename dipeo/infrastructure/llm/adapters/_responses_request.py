@@ -12,6 +12,7 @@ from dipeo.domain.sampling import NO_SAMPLING, ReasoningEffort
 from dipeo.domain.tools import NO_TOOLS, PromptCache, ProviderTool, ResponseSchema, Tooling, ToolSpec, ToolUse
 from dipeo.infrastructure.llm.adapters._chat_request import cache_key
 from dipeo.infrastructure.llm.adapters._chat_tools import is_closed
+from dipeo.infrastructure.llm.adapters._prompt_cache import ask_for_cache
 from dipeo.infrastructure.llm.adapters._responses_dialect import ResponsesDialect
 from dipeo.infrastructure.llm.adapters._responses_input import encode_input
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
@@ -36,7 +37,11 @@ def encode_request(
     body: dict[str, JsonValue] = {
         "model": request.model,
         "input": encode_input(
-            request.messages, vendor=dialect.vendor, capabilities=capabilities, adaptations=adaptations
+            request.messages,
+            vendor=dialect.vendor,
+            capabilities=capabilities,
+            adaptations=adaptations,
+            image_details=dialect.image_details,
         ),
         "store": request.previous_response_id is not None,
     }
@@ -203,14 +208,8 @@ def encode_cache(
     body: dict[str, JsonValue], request: CompletionRequest, dialect: ResponsesDialect, adaptations: Adaptations
 ) -> None:
     """Asks the provider to remember the beginning of the request, and to look where the same was served before."""
-    model, wish = request.model, request.prompt_cache
     if not dialect.has_cache:
         adaptations.dropped("prompt_cache", "it is not known how this server is asked for it.")
         return
     body["prompt_cache_key"] = cache_key(request)
-    fields = next((known for pattern, known in dialect.caches if pattern.match(model)), {}).get(wish)
-    if fields is None:
-        reason = f"{model} is remembered as long as its provider likes."
-        adaptations.note("prompt_cache", AdaptationAction.SUBSTITUTED, reason)
-    else:
-        body.update(fields)
+    ask_for_cache(body, dialect.caches, request.model, request.prompt_cache, adaptations)

@@ -7,12 +7,16 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from attrs import evolve
+
 from dipeo.domain.checks import check_identifier, check_text
 from dipeo.domain.completion import ChatMessage, Role
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.parts import ImagePart, Part, TextPart, ToolCallPart, ToolResultPart
 
 _DATA_URL: Final = re.compile(r"data:(?P<media_type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
+_IMAGE_KEYS: Final = frozenset({"type", "image_url"})
+_IMAGE_URL_KEYS: Final = frozenset({"url", "detail"})
 _MEDIA_TYPES: Final[Mapping[str, str]] = {"jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
 
@@ -54,9 +58,24 @@ def _tool_call(call: object, where: str) -> ToolCallPart:
 
 
 def read_image(piece: Mapping[str, object], where: str) -> ImagePart:
-    """`{"type": "image_url", "image_url": {"url": ...}}`; a data URL becomes bytes, any other is handed on."""
+    """`{"type": "image_url", "image_url": {"url": ..., "detail": ...}}`; a data URL becomes bytes, any other stays."""
     image = piece.get("image_url")
-    url = check_text(f"{where}.image_url.url", image.get("url") if isinstance(image, Mapping) else image)
+    said = image if isinstance(image, Mapping) else {"url": image}
+    unknown = sorted(str(key) for key in (piece.keys() - _IMAGE_KEYS) | (said.keys() - _IMAGE_URL_KEYS))
+    if unknown:
+        raise ValidationError(f"{where} holds unknown keys: {', '.join(unknown)}.", field=where)
+    part = _read_url(said.get("url"), where)
+    if said.get("detail") is None:
+        return part
+    try:
+        return evolve(part, detail=check_text("detail", said["detail"]))
+    except ValidationError as problem:
+        place = f"{where}.image_url.detail"
+        raise ValidationError(problem.message.replace("'detail'", place, 1), field=place) from None
+
+
+def _read_url(given: object, where: str) -> ImagePart:
+    url = check_text(f"{where}.image_url.url", given)
     if not url.startswith("data:"):
         ending = url.partition("?")[0].rpartition(".")[2].lower()
         return ImagePart(media_type=_MEDIA_TYPES.get(ending, "image/png"), url=url)
@@ -65,6 +84,6 @@ def read_image(piece: Mapping[str, object], where: str) -> ImagePart:
         data = base64.b64decode(found["data"], validate=True) if found else None
     except binascii.Error:
         data = None
-    if found is None or data is None:
+    if found is None or not data:
         raise ValidationError(f"{where}.image_url.url is no base64 data URL.", field=f"{where}.image_url.url")
     return ImagePart(media_type=found["media_type"], data=data)

@@ -235,7 +235,7 @@ def _text_of_instruction(placed: PlacedPart) -> str:
     if isinstance(placed.part, TextPart):
         return placed.part.text
     raise UnsupportedParameterError(
-        f"{placed.where} is a {type(placed.part).__name__}, and instructions are text.",
+        f"{placed.where} holds {type(placed.part).__name__}, and instructions are text.",
         field=placed.where,
         suggestion="Send it in a user's message.",
     )
