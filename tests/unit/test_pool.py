@@ -1000,3 +1000,32 @@ async def test_a_creation_that_takes_its_time_to_be_given_up_lends_nothing() -> 
             await asyncio.sleep(0)
         assert [adapter.closed for adapter in made] == [1, 0]
         await pool.aclose()
+
+
+async def test_an_adapter_lent_for_something_else_is_the_calls_own_and_closes_after_its_return() -> None:
+    """Who counts or lists models has the adapter of the endpoint they name, and closing waits for them too."""
+    workshop = Workshop()
+    pool = pool_over(workshop)
+    await pool.complete(request(LLMService.ANTHROPIC))
+    await pool.complete(request())
+    async with pool.lent(request()) as adapter:
+        assert adapter is workshop.made[1]
+        closing = asyncio.ensure_future(pool.aclose())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert [each.closed for each in workshop.made] == [1, 0]
+    await closing
+    assert [each.closed for each in workshop.made] == [1, 1]
+
+
+async def test_an_adapter_lent_for_something_else_may_be_idle_afterwards() -> None:
+    """What was given back counts from then: an hour later it gives way to a new one."""
+    workshop, clock = Workshop(), ManualClock()
+    pool = pool_over(workshop, clock)
+    with contextlib.suppress(ZeroDivisionError):
+        async with pool.lent(request()):
+            raise ZeroDivisionError
+    clock.advance(3601)
+    await pool.complete(request())
+    assert len(workshop.made) == 2
+    await pool.aclose()
