@@ -18,7 +18,8 @@ def prompt_with(matter: str, body: str = "Say hello.") -> PromptFile:
 def test_every_key_reaches_the_prompt() -> None:
     """All known keys arrive where the prompt file has a place for them."""
     prompt = prompt_with(
-        "name: Ada\ndescription: A friend of numbers.\nmodel: gpt-5\nservice: claude\ntemperature: 0.5\ntop_p: 1\n"
+        "name: Ada\ndescription: A friend of numbers.\nmodel: gpt-5\nservice: claude\n"
+        "fallbacks: [gemini, gpt-4.1]\ntemperature: 0.5\ntop_p: 1\n"
         "max_tokens: 300\nstop: [END, STOP]\nseed: -7\nreasoning_effort: none\nvariables: {topic: engines}"
     )
     assert prompt == PromptFile(
@@ -27,6 +28,7 @@ def test_every_key_reaches_the_prompt() -> None:
         description="A friend of numbers.",
         model="gpt-5",
         service=LLMService.ANTHROPIC,
+        fallbacks=("gemini", "gpt-4.1"),
         sampling=Sampling(
             temperature=0.5,
             top_p=1,
@@ -37,6 +39,14 @@ def test_every_key_reaches_the_prompt() -> None:
         ),
         variables={"topic": "engines"},
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "fallbacks"), [("gemini", ("gemini",)), ("[gemini]", ("gemini",)), ("[]", ()), ("", None)]
+)
+def test_an_empty_list_of_fallbacks_is_no_missing_one(written: str, fallbacks: tuple[str, ...] | None) -> None:
+    """One name needs no list; an empty list means nobody, and nothing at all leaves it to the alias."""
+    assert prompt_with(f"fallbacks: {written}").fallbacks == fallbacks
 
 
 def test_sampling_may_be_nested() -> None:
@@ -122,6 +132,10 @@ def test_empty_front_matter_says_nothing() -> None:
         ('description: "\\ud800"', "'description' holds a lone surrogate"),
         ("service: nobody", "There is no service 'nobody'"),
         ("service: true", "'service' must be text, not true or false"),
+        ("fallbacks: 5", "'fallbacks' must be text or a list of texts, not a number"),
+        ("fallbacks: [claude, {service: openai}]", "'fallbacks' must be text or a list of texts, not a list"),
+        ("fallbacks: ['']", "'fallbacks' must be 1 to 256"),
+        (f"fallbacks: [{'a, ' * 11}]", "'fallbacks' has 11 models, 10 at most"),
         ("temperature: warm", "'temperature' must be a number, not text"),
         ("temperature: true", "'temperature' must be a number, not true or false"),
         ("temperature: 3", "'temperature' must be from 0 to 2, not 3"),

@@ -155,6 +155,23 @@ class TestOpening:
         assert [each is not None for each in found] == [True, False, False, False, True, False, True, True, True]
         assert is_refusal(found[-1])
 
+    async def test_no_more_than_twice_as_many_attempts_as_failures_are_looked_at(self, ask: Ask) -> None:
+        """Two of the last six, and one before them, leave it closed."""
+        bench = Bench(failing(), failing(), "a", "b", "c", "d", failing(), "Hello.")
+        assert (await bench.meets(ask, 8))[-1] is None
+
+    async def test_unless_told_otherwise_ten_failures_open_it_for_ten_seconds(self, ask: Ask) -> None:
+        """Nine do not."""
+        bench = Bench(*[failing() for _ in range(10)], "Hello.")
+        bench.circuits = Circuits(bench.keys, bench.clock)
+        bench.model = BreakerModel(bench.inner, bench.circuits)
+        *before, refused = await bench.meets(ask, 11)
+        assert not any(map(is_refusal, before))
+        assert refused is not None
+        assert refused.retry_after_s == 10.0
+        bench.clock.advance(10.0)
+        assert await bench.meets(ask, 1) == [None]
+
     async def test_old_failures_are_forgotten(self, ask: Ask) -> None:
         """After a minute a failure does not count, and an answer then clears all."""
         bench = Bench(failing(), failing(), failing(), "Hello.")
@@ -302,6 +319,13 @@ class TestPauses:
         assert await bench.meets(ask, 2) == [None, None]
         assert bench.circuits.by_place == {}
 
+    async def test_the_end_of_a_pause_is_the_end_for_all(self, ask: Ask) -> None:
+        """Nobody is sent ahead to look: in the very moment all may pass."""
+        bench = Bench(errors.RateLimitError(status=429, retry_after_s=5.0))
+        await bench.meets(ask, 1)
+        bench.clock.advance(5.0)
+        assert [bench.circuits.enter(request()) for _ in range(3)] == [(), (), ()]
+
     @pytest.mark.parametrize("retry_after_s", [None, 0.0])
     async def test_a_rate_limit_without_a_time_pauses_nobody(self, ask: Ask, retry_after_s: float | None) -> None:
         """How long to wait is then the retries' business."""
@@ -377,7 +401,7 @@ def test_what_is_remembered_has_a_bound() -> None:
     bench.keys.key = None
     for number in range(MAX_CIRCUITS + 5):
         bench.circuits.failed(request(base_url=f"https://{number}.invalid"), failing())
-    assert len(bench.circuits.by_place) == MAX_CIRCUITS
+    assert len(bench.circuits.by_place) == MAX_CIRCUITS == 1_000
     assert repr(bench.circuits) == f"<Circuits {MAX_CIRCUITS} with failures, 0 of them open>"
 
 

@@ -85,8 +85,8 @@ class TestWhat:
     @pytest.mark.parametrize("verdict", Verdict)
     async def test_the_table_decides(self, ask: Ask, verdict: Verdict) -> None:
         """A candidate of another service, with a bigger window, is asked after all failures but those of nobody."""
-        windows = {"m": 10, "claude-x": 20}
-        bench = Bench(failing(verdict), "Hello.", window_of=lambda _, model: windows.get(model))
+        windows = {(LLMService.OPENAI, "m"): 10, (LLMService.ANTHROPIC, "claude-x"): 20}
+        bench = Bench(failing(verdict), "Hello.", window_of=lambda *place: windows.get(place))
         if FALLBACK_RULES[verdict] is FallbackRule.NOBODY:
             with pytest.raises(errors.ProviderError) as caught:
                 await ask(bench.model, request(CLAUDE))
@@ -181,7 +181,7 @@ class TestHow:
 
     async def test_a_long_wait_is_left_to_those_who_have_nobody_else(self, ask: Ask) -> None:
         """With a candidate left a rate limit of more than two seconds leads to them; without, it is waited for."""
-        bench = Bench(errors.RateLimitError(status=429, retry_after_s=5.0), "Hello.")
+        bench = Bench(errors.RateLimitError(status=429, retry_after_s=2.1), "Hello.")
         assert (await ask(bench.model, request(CLAUDE))).service is LLMService.ANTHROPIC
         assert bench.clock.sleeps == []
         bench = Bench(errors.RateLimitError(status=429, retry_after_s=2.0), "Hello.")
@@ -234,11 +234,26 @@ class TestStory:
     async def test_a_completion_tells_of_everybody(self, ask: Ask) -> None:
         """Every attempt of every candidate, in order, and how long all of it took."""
         bench = Bench(errors.RateLimitError(status=429, retry_after_s=1.5), failing(Verdict.MODEL_NOT_FOUND), "Hello.")
+        bench.clock.advance(100)
         completion = await ask(bench.model, request(CLAUDE))
         assert [(each.number, each.model) for each in completion.attempts] == [(1, "m"), (2, "m"), (3, "claude-x")]
         assert completion.attempts[1].decision.endswith("went on to anthropic claude-x")
         assert completion.latency_ms == pytest.approx(1500)
         assert [each.model for each in bench.ledger.recorded] == ["m", "m", "claude-x"]
+
+    async def test_options_that_nobody_gave_are_not_told_of(self, ask: Ask) -> None:
+        """Another service is asked without provider_options, which is news where there were any, and only there."""
+        bench = Bench(failing(Verdict.OVERLOADED), "Hello.")
+        await ask(bench.model, request(CLAUDE))
+        assert bench.inner.asked[-1].notes == ("openai m did not answer (overloaded): went on to anthropic claude-x",)
+
+    async def test_a_decision_stands_alone_where_there_was_none_before(self, ask: Ask) -> None:
+        """Without retries, going on is all that was decided."""
+        inner = ScriptedModel(failing(Verdict.OVERLOADED), "Hello.")
+        clock = ManualClock()
+        metered = MeteredModel(inner, ledger=FakeLedger(), keys=FakeKeys(), clock=clock)
+        completion = await ask(FallbackModel(metered, clock), request(CLAUDE))
+        assert [each.decision for each in completion.attempts] == ["went on to anthropic claude-x", ""]
 
     async def test_an_error_tells_of_everybody(self, ask: Ask) -> None:
         """The last failure of one who was asked is raised; a candidate without a key does not hide it."""

@@ -16,7 +16,13 @@ from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
 from dipeo.domain.verdict import Verdict
-from dipeo.infrastructure.llm.drivers.latencies import HALVED_AT_CALLS, MAX_TARGETS, MIN_SAMPLES, LatencyBook
+from dipeo.infrastructure.llm.drivers.latencies import (
+    HALVED_AT_CALLS,
+    MAX_SAMPLES,
+    MAX_TARGETS,
+    MIN_SAMPLES,
+    LatencyBook,
+)
 from dipeo.infrastructure.llm.wrappers.hedging import HedgedModel
 from dipeo.infrastructure.llm.wrappers.metered import MeteredModel
 from dipeo.testing import FakeKeys, FakeLedger, ScriptedModel
@@ -345,6 +351,20 @@ def test_the_delay_is_learned_from_calls(is_stream: bool) -> None:
 
     *before, after = run_virtual(1, main).result
     assert (set(before), after) == ({None}, 2.0)
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["complete", "stream"])
+def test_the_delay_goes_on_being_learned_from_calls_that_may_be_hedged(is_stream: bool) -> None:
+    """When all have become quicker, so does the second request; each kind of call learns for itself."""
+
+    async def main(bench: Bench) -> None:
+        # The last five of what was learned first are slower than 19 of 20.
+        for _ in range(MAX_SAMPLES - 5):
+            await bench.ask()
+        assert bench.book.delay_s(request(), is_stream=is_stream) == pytest.approx(0.5)
+        assert bench.book.delay_s(request(), is_stream=not is_stream) is None
+
+    played({1: (0.5, None)}, main, is_stream=is_stream)
 
 
 class TestBook:

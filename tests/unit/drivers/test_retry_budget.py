@@ -154,6 +154,27 @@ class TestRetries:
             await (bench.model.stream(asked).collect() if is_stream else bench.model.complete(asked))
         assert len(bench.clock.sleeps) == 10
 
+    async def test_no_more_is_given_back_than_was_taken(self, is_stream: bool) -> None:
+        """What other calls have used stays used."""
+        wasted, failing = ([errors.OverloadedError() for _ in range(often)] for often in (3, 6))
+        bench = Bench(*wasted, errors.OverloadedError(), "Hello.", *failing)
+        await bench.fails(is_stream=is_stream)
+        asked = request()
+        await (bench.model.stream(asked).collect() if is_stream else bench.model.complete(asked))
+        error = await bench.fails(is_stream=is_stream)
+        assert error.attempts[-1].decision == "given up: the retry budget is used up (20% of the calls)"
+        assert len(bench.clock.sleeps) == 4
+
+    async def test_waits_for_what_was_not_sent_cost_nothing(self, is_stream: bool) -> None:
+        """However many calls are refused before anything was sent, the budget is there for those that were."""
+        clock, budget = ManualClock(), Bench().budget
+        refusing = ScriptedModel(*[errors.OverloadedError(sent=False) for _ in range(20)])
+        model = RetryingModel(refusing, clock, waits=lambda: repeat(1.0), budget=budget)
+        for _ in range(5):
+            with pytest.raises(errors.OverloadedError):
+                await (model.stream(request()).collect() if is_stream else model.complete(request()))
+        assert len(refusing.asked) == 20
+
     async def test_waits_that_the_provider_asks_for_cost_nothing(self, is_stream: bool) -> None:
         """It said when to come again."""
         bench = Bench(*[errors.RateLimitError(retry_after_s=2.0) for _ in range(15)])

@@ -99,10 +99,8 @@ class Candidates:
         return None
 
     def _is_bigger(self, target: ModelTarget) -> bool:
-        window_tokens = self._window_of(target.service, target.model)
-        return None not in (window_tokens, self._outgrown_tokens) and (window_tokens or 0) > (
-            self._outgrown_tokens or 0
-        )
+        window_tokens, outgrown_tokens = self._window_of(target.service, target.model), self._outgrown_tokens
+        return window_tokens is not None and outgrown_tokens is not None and window_tokens > outgrown_tokens
 
     def _request_for(self, target: ModelTarget, number: int) -> CompletionRequest:
         request = self._request
