@@ -48,8 +48,9 @@ bench: $(STAMP) ## Compare a call with bare aiohttp and the official SDK, in one
 	$(BIN)/python -m benchmarks.call_path $(ARGS)
 	$(BIN)/python -m benchmarks.thousand
 
-soak: $(STAMP) ## Make 100,000 mixed calls and see whether all is given back and memory stays (some minutes)
+soak: $(STAMP) ## Make 100,000 mixed calls, see whether all is given back and memory stays, then be hostile (some minutes)
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m benchmarks.hostile)
 
 hostile: $(STAMP) ## Read 1,000,000 answers that went wrong: each must end as an answer or as our error (some minutes)
 	$(BIN)/python -m benchmarks.hostile $(ARGS)

@@ -145,8 +145,8 @@ def load_person(
 ) -> Person:
     """The person that a prompt file describes; the file's name is their id.
 
-    The front matter gives the name, the model and the memory. `base_dir` defaults to the settings', as `connect()`
-    does. Raises `PromptRefusedError` for a file that is missing, may not be read, or names no model.
+    The front matter gives the name, the model, the fallbacks and the memory. `base_dir` defaults to the settings', as
+    `connect()` does. Raises `PromptRefusedError` for a file that is missing, may not be read, or names no model.
     """
     folder = Settings.from_env().base_dir if base_dir is None else base_dir
     name = os.fspath(path)
@@ -160,7 +160,11 @@ def load_person(
             else f"It was looked for in {os.fspath(folder)!r}.",
         )
     config = PersonLLMConfig(
-        prompt_file=name, model=file.model, service=file.service, prompt_variables=prompt_variables or {}
+        prompt_file=name,
+        model=file.model,
+        service=file.service,
+        fallbacks=file.fallbacks,
+        prompt_variables=prompt_variables or {},
     )
     person = Person(
         id=Path(path).stem,

@@ -55,3 +55,8 @@ def read_answer(shape: Shape[T], text: str) -> T:
         except ValidationError as refusal:
             raise MismatchError(Problem(f"cannot be taken: {refusal.message.rstrip('.')}")) from None
     return shape.build(value)
+
+
+def reproach(problem: str) -> str:
+    """What the model is told when its answer does not fit."""
+    return f"Your answer cannot be used: {problem} Answer again with the whole JSON, mended, and with nothing else."

@@ -8,7 +8,7 @@ from typing import Final, Generic, Self, TypeVar, Unpack
 
 from attrs import frozen
 
-from dipeo.application.answer_shape import Shaped, as_shape, read_answer, response_schema_of
+from dipeo.application.answer_shape import Shaped, as_shape, read_answer, reproach, response_schema_of
 from dipeo.application.shapes.partial_json import PartialJson
 from dipeo.application.shapes.shape import MismatchError, Shape
 from dipeo.application.talk import ChatTalk, PersonTalk, Talk
@@ -254,7 +254,7 @@ class StructuredStream(Generic[T]):
                 return
             yield AskedAgain(problem)
             self._talk.add(completion.parts, ())
-            self._talk.ask_again(_reproach(problem))
+            self._talk.ask_again(reproach(problem))
 
     async def _asked(self) -> AsyncGenerator[CompletionEvent, None]:
         """One try."""
@@ -314,7 +314,3 @@ _CUT: Final[Mapping[FinishReason, str]] = {
     FinishReason.CONTENT_FILTER: "The answer was filtered, and does not have the shape that was asked for",
 }
 _ADVICE: Final[Mapping[FinishReason, str]] = {FinishReason.LENGTH: "Allow more with max_tokens=...."}
-
-
-def _reproach(problem: str) -> str:
-    return f"Your answer cannot be used: {problem} Answer again with the whole JSON, mended, and with nothing else."

@@ -41,7 +41,7 @@ class PersonLLMConfig:
     base directory and wins over `system_prompt` when it can be loaded; `prompt_variables` fill `{name}` in either.
     `base_url` points at another endpoint of the same service. `provider_options` go into the request body as they are.
     `fallbacks` are the models, aliases or targets that are asked when this one cannot answer; None leaves it to the
-    alias.
+    prompt file, and then to the alias.
     """
 
     model: str | None = None

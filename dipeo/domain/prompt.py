@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 
 from attrs import field, frozen
+from attrs.converters import optional
 
 from dipeo.domain.checks import check_text
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.memory import MemoryPolicy
+from dipeo.domain.model import ModelTarget, as_fallbacks
 from dipeo.domain.sampling import NO_SAMPLING, Sampling
 from dipeo.domain.service import LLMService
 
@@ -24,7 +26,7 @@ class PromptFile:
     """The text of a prompt file and what its front matter says.
 
     `variables` are the names that `{name}` in the text may stand for, each with its default, or None where a value
-    must be given.
+    must be given. `fallbacks` None leaves it to the alias who is asked instead.
     """
 
     text: str
@@ -35,6 +37,7 @@ class PromptFile:
     memory: MemoryPolicy | None = None
     sampling: Sampling = NO_SAMPLING
     variables: Mapping[str, str | None] = field(factory=dict, converter=_as_defaults)
+    fallbacks: tuple[ModelTarget | str, ...] | None = field(default=None, converter=optional(as_fallbacks))
 
     def render(self, values: Mapping[str, str]) -> str:
         """The text with its variables filled in. Raises `ValidationError` for a variable without a value."""

@@ -16,7 +16,7 @@ class Usage:
     `cache_write_long_tokens` for an hour or more; of the rest the provider did not say.
 
     `output_tokens` is the whole output; `reasoning_tokens` are part of it. `is_reported` is False where the provider
-    did not say: the counts are then a floor and no statement.
+    did not say, or said what cannot be: the counts are then a floor and no statement.
     """
 
     input_tokens: int = 0

@@ -262,6 +262,13 @@ def test_thinking_is_asked_for_by_level_or_budget(
     assert [each.parameter for each in said.adaptations] == adapted
 
 
+@pytest.mark.parametrize(("model", "is_told"), [(OLD, True), ("gemini-2.0-flash", False)])
+def test_a_model_that_thinks_within_a_budget_is_said_to(model: str, is_told: bool) -> None:
+    """Whoever asked for an effort learns what the model takes in its place."""
+    _, said = encoded(asked(model=model, sampling=Sampling(reasoning_effort="high")))
+    assert ("reasoning_budget_tokens" in said.adaptations[0].reason) is is_told
+
+
 def test_a_signature_stays_with_its_own_part() -> None:
     """Text that follows a signed text is not joined to it, and a signature without content stays alone."""
     parts: list[dict[str, Any]] = [

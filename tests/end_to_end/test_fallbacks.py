@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -177,31 +178,42 @@ ADA = PersonLLMConfig(model="mine", system_prompt="You are brief.")
 
 
 class TestWhoNamesThem:
-    """The call, the person or the alias, in this order."""
+    """The call, the person, the person's prompt file or the alias, in this order."""
 
     @pytest.mark.parametrize(
-        ("of_person", "of_call", "answers"),
+        ("of_file", "of_person", "of_call", "answers"),
         [
-            (None, None, LLMService.GOOGLE),
-            (["claude"], None, LLMService.ANTHROPIC),
-            (["claude"], [LLAMA], LLMService.OLLAMA),
-            (None, [LLAMA], LLMService.OLLAMA),
-            ([], None, None),
-            (["claude"], [], None),
+            ("", None, None, LLMService.GOOGLE),
+            ("", ["claude"], None, LLMService.ANTHROPIC),
+            ("", ["claude"], [LLAMA], LLMService.OLLAMA),
+            ("", None, [LLAMA], LLMService.OLLAMA),
+            ("", [], None, None),
+            ("", ["claude"], [], None),
+            ("fallbacks: claude", None, None, LLMService.ANTHROPIC),
+            ("fallbacks: [claude, gemini]", None, [LLAMA], LLMService.OLLAMA),
+            ("fallbacks: [claude]", [LLAMA], None, LLMService.OLLAMA),
+            ("fallbacks: [claude]", [], None, None),
+            ("fallbacks: []", None, None, None),
+            ("fallbacks:", None, None, LLMService.GOOGLE),
         ],
     )
     async def test_the_nearest_counts(
         self,
+        of_file: str,
         of_person: list[str] | None,
         of_call: list[str | ModelTarget] | None,
         answers: LLMService | None,
         simulator: ProviderSimulator,
         settings: Settings,
+        tmp_path: Path,
     ) -> None:
         """An empty list means nobody."""
         simulator.script("openai", Fault(status=404))
         said = (Message(from_person_id="somebody", content="Hello?"),)
         person = evolve(ADA, fallbacks=of_person)
+        if of_file:
+            (tmp_path / "ada.md").write_text(f"---\n{of_file}\n---\nYou are brief.")
+            person, settings = evolve(person, prompt_file="ada.md"), evolve(settings, base_dir=tmp_path)
         async with dipeo.connect(settings, aliases=ALIASES, clock=ManualClock()) as llm:
             call = llm.complete_with_person(said, "ada", person, fallbacks=of_call)
             if answers is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dipeo.media import MAX_FILE_BYTES
-from dipeo.testing import ProviderSimulator, Reply
+from dipeo.testing import ProviderSimulator, Reply, SimulatedToolCall
 from tests.entrypoints.command_line import CommandLine
 
 PIXEL = base64.b64decode(
@@ -86,6 +86,70 @@ def test_an_answer_that_never_fits_is_an_error(cli: CommandLine, simulator: Prov
     assert done.out == ""
     assert "age" in done.err
     assert len(simulator.requests) == 3
+
+
+@pytest.mark.parametrize("form", [(), ("--no-stream",), ("--json",)])
+def test_an_answer_after_tools_has_the_shape_as_well(
+    cli: CommandLine, simulator: ProviderSimulator, form: tuple[str, ...]
+) -> None:
+    """What does not fit is asked for again and is not on stdout; --json says what all of it took."""
+    (cli.cwd / "person.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    (cli.cwd / "my_shaped_tools.py").write_text(TOOLS, encoding="utf-8")
+    called = Reply("", tool_calls=(SimulatedToolCall("weather", {"town": "Bern"}),))
+    fitting = Reply('{"name": "Ada", "age": 36}')
+    simulator.script("openai", called, Reply("It rains, and Ada is old."), fitting)
+    done = cli.run_here(
+        "ask", "Who?", "-m", "openai", "--schema", "person.json", "--tool", "my_shaped_tools:weather", *form
+    )
+    assert done.code == 0, done.err
+    assert len(simulator.requests) == 3
+    assert "did not fit" in done.err
+    assert "It rains in Bern." in json.dumps(simulator.requests[-1].body)
+    assert json.loads(done.json["text"] if form == ("--json",) else done.out) == {"name": "Ada", "age": 36}
+    if form == ("--json",):
+        assert len(done.json["attempts"]) == 3
+        assert done.json["usage"]["input_tokens"] == sum(
+            attempt["usage"]["input_tokens"] for attempt in done.json["attempts"]
+        )
+
+
+def test_an_answer_after_tools_that_never_fits_is_an_error(cli: CommandLine, simulator: ProviderSimulator) -> None:
+    """Nothing of it is on stdout."""
+    (cli.cwd / "person.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    (cli.cwd / "my_shaped_tools.py").write_text(TOOLS, encoding="utf-8")
+    simulator.script("openai", *[Reply("It rains.")] * 4)
+    done = cli.run_here("ask", "Who?", "-m", "openai", "--schema", "person.json", "--tool", "my_shaped_tools:weather")
+    assert (done.code, done.out) == (4, "")
+    assert "not JSON" in done.err
+
+
+def test_all_tries_are_counted(cli: CommandLine, simulator: ProviderSimulator) -> None:
+    """--json says what an answer took that was asked for twice."""
+    (cli.cwd / "person.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    simulator.script("openai", Reply("Ada."), Reply('{"name": "Ada", "age": 36}'))
+    done = cli.run_here("ask", "Who?", "-m", "openai", "--schema", "person.json", "--json")
+    assert done.code == 0, done.err
+    assert len(done.json["attempts"]) == 2
+    first, second = (attempt["usage"]["output_tokens"] for attempt in done.json["attempts"])
+    assert done.json["usage"]["output_tokens"] == first + second
+
+
+@pytest.mark.parametrize("tools", [(), ("--tool", "my_shaped_tools:weather")])
+def test_the_schema_that_is_explained_is_the_one_that_is_sent(
+    cli: CommandLine, simulator: ProviderSimulator, tools: tuple[str, ...]
+) -> None:
+    """Also where the schema leaves a member out of those that are required."""
+    schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
+    (cli.cwd / "person.json").write_text(json.dumps({**schema, "required": ["name"]}), encoding="utf-8")
+    (cli.cwd / "my_shaped_tools.py").write_text(TOOLS, encoding="utf-8")
+    asked = ("ask", "Who?", "-m", "openai", "--schema", "person.json", *tools)
+    explained = cli.run_here(*asked, "--explain", "--json")
+    assert explained.code == 0, explained.err
+    assert not simulator.requests
+    simulator.script("openai", Reply('{"name": "Ada", "age": 36}'))
+    done = cli.run_here(*asked, "--no-stream")
+    assert done.code == 0, done.err
+    assert explained.json["requests"][0]["body"] == simulator.requests[0].body
 
 
 def test_explain_says_what_would_be_sent(desk: CommandLine) -> None:

@@ -51,8 +51,8 @@ def test_folders_that_are_refused(offline: CommandLine) -> None:
 def test_person_is_shown(offline: CommandLine) -> None:
     """All that the file says: text, variables, sampling, memory, and where the model leads."""
     (offline.cwd / "host.md").write_text(
-        "---\nname: Host\nmodel: claude\ntemperature: 0.5\nstop: [END]\nmemory: last 3 messages\n"
-        "variables:\n  topic:\n  tone: kind\n---\nTalk about {topic}, be {tone}."
+        "---\nname: Host\nmodel: claude\nfallbacks: [gemini, gpt-4.1]\ntemperature: 0.5\nstop: [END]\n"
+        "memory: last 3 messages\nvariables:\n  topic:\n  tone: kind\n---\nTalk about {topic}, be {tone}."
     )
     words = offline.run_here("persons", "show", "host.md")
     assert (words.code, words.out.splitlines()) == (
@@ -62,6 +62,7 @@ def test_person_is_shown(offline: CommandLine) -> None:
             "Id: host",
             "Name: Host",
             "Model: claude (claude-sonnet-5-5 on anthropic)",
+            "Fallbacks: gemini, gpt-4.1",
             "Sampling: temperature 0.5, stop ['END']",
             "Memory: last 3 messages",
             "Variable: topic, needs a value",
@@ -71,9 +72,12 @@ def test_person_is_shown(offline: CommandLine) -> None:
         ],
     )
     shown = offline.run_here("persons", "show", "host.md", "--json").json
+    assert shown["fallbacks"] == ["gemini", "gpt-4.1"]
     assert shown["variables"] == {"topic": None, "tone": "kind"}
     assert (shown["sampling"]["temperature"], shown["memory"]) == (0.5, "last 3 messages")
     assert shown["target"] == {"service": "anthropic", "model": "claude-sonnet-5-5"}
+    (offline.cwd / "alone.md").write_text("---\nfallbacks: []\n---\nBe brief.")
+    assert "Fallbacks: none\n" in offline.run_here("persons", "show", "alone.md").out
     (offline.cwd / "bare.md").write_text("Be brief.")
     assert "Model: none" in offline.run_here("persons", "show", "bare.md").out
     for file in ("missing.md", "../host.md"):

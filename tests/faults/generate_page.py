@@ -29,7 +29,7 @@ _HEAD = f"""\
 What goes wrong between dipeo and a provider, and what a caller is told. Each line of the tables is played by the
 [provider simulator](../how-to/test-your-code.md) over real sockets, whole and streamed, over dipeo's own wire (`http`)
 and the official client (`sdk`, for Google also `legacy_sdk`), with {MAX_ATTEMPTS} attempts that all meet the fault.
-`ProviderSimulator(faults=...)` takes the names, such as `F04.inf`.
+`ProviderSimulator(faults=...)` takes the names, such as `F04.inf`; not F45, F46 and F53, which no answer shows.
 
 - **Comes to**: the error that is raised, with its verdict; or the finish reason of an answer.
 - **Requests**: how many the provider gets.

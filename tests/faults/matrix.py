@@ -1,12 +1,14 @@
 """Every case of the catalogue, through the whole stack and over real sockets: what was expected, what came of it."""
 
 import asyncio
+import io
 import json
+import logging
 import pickle
 import socket
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 
@@ -79,6 +81,7 @@ class Call:
     requests: int
     sleeps_s: Sequence[float]
     recorded: Sequence[Attempt]
+    logged: str
 
 
 async def play(dialect: Dialect, wire: WireName, cases: Sequence[FaultCase] | None = None) -> list[Played]:
@@ -101,7 +104,7 @@ async def play_one(
 ) -> Call:
     """One call, every attempt of which meets the case."""
     service, model = SERVICES[dialect]
-    simulator.deal_faults(case.name)
+    simulator.deal_faults(case.name if case.place is Place.ANSWER else None)
     clock, ledger = SkippingClock(), FakeLedger()
     settings = Settings(
         base_urls={service: address_of(case.place, simulator, service)},
@@ -115,19 +118,36 @@ async def play_one(
     before = simulator.counters.requests
     completion: Completion | None = None
     problem: BaseException | None = None
-    async with dipeo.connect(settings, clock=clock, ledger=ledger, open_wire=open_wire) as llm:
-        try:
-            async with asyncio.timeout(20):
-                completion = await ask(llm, service, model, mode)
-        except Exception as raised:  # noqa: BLE001  # whatever it is, it is compared
-            problem = raised
+    with everything_logged() as logged:
+        async with dipeo.connect(settings, clock=clock, ledger=ledger, open_wire=open_wire) as llm:
+            try:
+                async with asyncio.timeout(20):
+                    completion = await ask(llm, service, model, mode)
+            except Exception as raised:  # noqa: BLE001  # whatever it is, it is compared
+                problem = raised
     return Call(
         completion=completion,
         problem=problem,
         requests=simulator.counters.requests - before,
         sleeps_s=clock.sleeps_s,
         recorded=ledger.recorded,
+        logged=logged.getvalue(),
     )
+
+
+@contextmanager
+def everything_logged() -> Iterator[io.StringIO]:
+    """All that anybody logs, at any level."""
+    written = io.StringIO()
+    root, handler = logging.getLogger(), logging.StreamHandler(written)
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield written
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
 
 
 async def ask(llm: LLMServicePort, service: LLMService, model: str, mode: Mode) -> Completion:
@@ -163,6 +183,8 @@ def differences_of(call: Call, expected: Outcome) -> Iterator[str]:
         yield f"text {told[:40]!r} instead of {expected.text!r}"
     if problem is not None:
         yield from _of_words(problem)
+    if any(KEY in text for text in (repr(call.completion), repr(call.recorded), call.logged)):
+        yield "the key is shown in the answer, the ledger or a log"
     if call.requests != expected.requests:
         yield f"{call.requests} requests instead of {expected.requests}"
     yield from _of_waits(call, expected)

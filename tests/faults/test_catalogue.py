@@ -6,9 +6,11 @@ import pytest
 
 import dipeo
 from dipeo import Settings, errors
+from dipeo.domain.usage import UNREPORTED_USAGE
 from dipeo.testing import ProviderSimulator
+from dipeo.testing.simulator.faults.catalogue import cases_named
 from dipeo.testing.simulator.faults.entry import Dialect, Mode, WireName
-from tests.faults.matrix import ENVIRON, EVERY_WIRE, SERVICES, ask, is_installed, play
+from tests.faults.matrix import ENVIRON, EVERY_WIRE, SERVICES, ask, is_installed, play, play_one, shared_wires
 
 _GOOGLE, _OLLAMA = Dialect.GOOGLE, Dialect.OLLAMA
 CALLS_AT_ONCE = 105
@@ -34,6 +36,18 @@ async def test_every_fault_comes_to_what_the_catalogue_says(dialect: Dialect, wi
     played = await play(dialect, wire)
     assert played
     assert "\n".join(str(each) for each in played if each.differences) == ""
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("dialect", Dialect)
+async def test_counts_that_make_no_sense_are_taken_for_none(dialect: Dialect, mode: Mode) -> None:
+    """An answer that is said to have used nothing, or more than there is, has no known cost rather than a wrong one."""
+    async with ProviderSimulator() as simulator, shared_wires(WireName.HTTP) as open_wire:
+        for case in cases_named("F40"):
+            call = await play_one(simulator, open_wire, case, dialect, mode)
+            assert call.completion is not None
+            told, (recorded,) = call.completion.usage, call.recorded
+            assert (case.name, told, recorded.usage) == (case.name, UNREPORTED_USAGE, UNREPORTED_USAGE)
 
 
 @pytest.mark.parametrize(("dialect", "wire"), [each for each in EVERY_WIRE if each[0] in (_GOOGLE, _OLLAMA)])

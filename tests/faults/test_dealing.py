@@ -103,6 +103,16 @@ def test_wishes_that_are_none_are_refused(wish: FaultWish, kind: type[Exception]
         ProviderSimulator(faults=wish)
 
 
+@pytest.mark.parametrize(
+    ("name", "why"), [("F45", "closed port"), ("F46", "no TLS"), ("F53", "No wire has a limit of connections")]
+)
+def test_what_no_answer_shows_is_refused_with_the_reason(name: str, why: str) -> None:
+    """A simulator that answers cannot play that nobody does; it does not play something else instead."""
+    for wish in (name, {name: 0.5}):
+        with pytest.raises(ValueError, match=why):
+            ProviderSimulator(faults=wish)
+
+
 async def test_what_is_no_http_is_sent_and_recorded() -> None:
     """Bytes go out as they are; the request that they answer is an attempt, although the address is wrong."""
     async with ProviderSimulator(faults="F51.lines") as simulator:

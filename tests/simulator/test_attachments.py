@@ -97,6 +97,42 @@ async def test_addresses_are_not_fetched(client: RawClient) -> None:
     assert text_of("openai", reply.json).startswith("I see 1 image (image/jpeg, by address)")
 
 
+@pytest.mark.parametrize(
+    ("service", "part", "words"),
+    [
+        (
+            "openrouter",
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "https://example.invalid/a.pdf"}},
+            "I see 1 document (application/pdf, by address)",
+        ),
+        (
+            "openrouter",
+            {"type": "input_audio", "input_audio": {"format": "ogg", "data": packed(SOUND)}},
+            f"I see 1 audio (audio/ogg, {len(SOUND)} bytes)",
+        ),
+        (
+            "mistral",
+            {"type": "input_audio", "input_audio": packed(SOUND)},
+            f"I see 1 audio (audio, {len(SOUND)} bytes)",
+        ),
+        (
+            "mistral",
+            {"type": "input_audio", "input_audio": "https://example.invalid/a.mp3"},
+            "I see 1 audio (audio, by address)",
+        ),
+    ],
+)
+async def test_what_openai_does_not_take_is_taken_by_others(
+    client: RawClient, service: str, part: dict[str, Any], words: str
+) -> None:
+    """Documents by their address, sounds of other forms, and sounds without the object around them."""
+    reply = await client.read(service, changes=openai_parts(part))
+    assert reply.status == 200, reply.text
+    assert text_of(service, reply.json).startswith(words)
+    refused = await client.read("openai", changes=openai_parts(part))
+    assert refused.status == 400
+
+
 BAD_SOURCE = {"type": "image", "source": {"type": "base64", "media_type": "image/bmp", "data": packed(PNG)}}
 
 

@@ -34,14 +34,15 @@ def test_first_retries_are_spread_over_time() -> None:
     assert len(world.stack.providers.exchanges) == 3 * CLIENTS
 
 
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "1"}], ids=["without_a_word", "with_a_wait"])
 @pytest.mark.parametrize(("clients", "retries"), [(1, 2), (2, 3), (10, 3), (15, 3), (20, 4), (1000, 200)])
-def test_a_total_failure_is_met_with_few_retries(clients: int, retries: int) -> None:
+def test_a_total_failure_is_met_with_few_retries(clients: int, retries: int, headers: dict[str, str]) -> None:
     """Of all calls together a fifth is tried again, or three; whoever may not says so on their last attempt."""
     callers = tuple(Caller(number=number, service=LLMService.OPENAI) for number in range(clients))
     plan = WorldPlan(
         seed=14,
         callers=callers,
-        script=lambda _: Fault(status=500),
+        script=lambda _: Fault(status=503, headers=headers),
         max_latency_s=0.0,
         stations={"breaker_failures": 0},
     )

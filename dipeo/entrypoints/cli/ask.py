@@ -12,12 +12,12 @@ from dipeo.domain.errors import PromptRefusedError, ValidationError
 from dipeo.domain.parts import TextPart
 from dipeo.entrypoints.cli import ask_options as given
 from dipeo.entrypoints.cli.answer_writing import AnswerWriter, write_sources
-from dipeo.entrypoints.cli.ask_answer import Question, answer, specs_of
+from dipeo.entrypoints.cli.ask_answer import Question, answer, response_schema_for, specs_of
 from dipeo.entrypoints.cli.completion_facts import completion_as_dict, remarks_on
 from dipeo.entrypoints.cli.explanation import explain, request_of, show_explanations
 from dipeo.entrypoints.cli.failures import failures_reported
 from dipeo.entrypoints.cli.given_files import read_schema
-from dipeo.entrypoints.cli.options import BaseDirOption, ExplainOption, JsonOption, OnOption
+from dipeo.entrypoints.cli.options import BaseDirOption, ExplainOption, FallbackOption, JsonOption, OnOption
 from dipeo.entrypoints.cli.output import warn, write, write_json
 from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on
 from dipeo.infrastructure.documents.media_file import part_from_file
@@ -28,6 +28,7 @@ def ask(
     *,
     model: given.Model,
     service: given.Service = None,
+    fallback: FallbackOption = None,
     system: given.System = None,
     system_file: given.SystemFile = None,
     base_dir: BaseDirOption = None,
@@ -54,7 +55,7 @@ def ask(
     """Ask a model one question. The answer goes to stdout, all else to stderr."""
     sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "stop": stop, "seed": seed}
     options = {**sampling, "reasoning_effort": reasoning_effort, "timeout_s": timeout_s, "base_url": base_url}
-    options["provider_tools"] = provider_tool
+    options |= {"provider_tools": provider_tool, "fallbacks": fallback}
     with failures_reported(as_json=as_json):
         shape = None if schema is None else read_schema(schema, option="--schema")
     question = Question(
@@ -72,7 +73,8 @@ def ask(
     with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir, api_key_id=api_key_id) as backend:
         if base_url is not None and on is not On.LIVE:
             raise ValidationError("--base-url names who answers: it goes with --on live alone.", field="--base-url")
-        is_streamed = not (no_stream or as_json)
+        # An answer of a given shape is asked for in one piece, and again where it does not fit.
+        is_streamed = not (no_stream or as_json or (schema is not None and not tool))
         if is_explained:
             _explain(backend, question, as_json=as_json, is_streamed=is_streamed)
         else:
@@ -83,11 +85,12 @@ def ask(
 
 def _run(backend: Backend, question: Question, *, as_json: bool, is_streamed: bool, shows_reasoning: bool) -> None:
     messages = _messages(backend, question)
-    opening = backend.opening([backend.service_of(question.model, question.service)])
+    fallbacks = question.options.get("fallbacks") or ()
+    opening = backend.opening(backend.services_of(question.model, question.service, fallbacks))
     if opening:
         warn(opening)
     # An answer of a given shape is not written as it comes: what does not fit is asked for again.
-    writes_text = is_streamed and (question.schema is None or bool(question.tools))
+    writes_text = is_streamed and question.schema is None
     with AnswerWriter(writes_text=writes_text, writes_thoughts=shows_reasoning) as writer:
         completion = asyncio.run(_answer(backend, question, messages, writer, is_streamed=is_streamed))
     if as_json:
@@ -106,7 +109,7 @@ def _explain(backend: Backend, question: Question, *, as_json: bool, is_streamed
     messages = _messages(backend, question)
     key_id, service, options = question.api_key_id, question.service, question.options.copy()
     if question.schema is not None:
-        options["response_schema"] = question.schema
+        options["response_schema"] = response_schema_for(question.schema)
     if question.tools:
         options["tools"] = specs_of(question.tools)
     request = request_of(

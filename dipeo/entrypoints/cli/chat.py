@@ -18,6 +18,7 @@ from dipeo.entrypoints.cli.failures import failures_reported, report
 from dipeo.entrypoints.cli.options import (
     BaseDirOption,
     ExplainOption,
+    FallbackOption,
     ForceOption,
     JsonOption,
     LoadOption,
@@ -25,6 +26,7 @@ from dipeo.entrypoints.cli.options import (
     SaveOption,
 )
 from dipeo.entrypoints.cli.output import printable, warn, write
+from dipeo.entrypoints.cli.person_files import person_in
 from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on, check_reachable
 from dipeo.entrypoints.cli.shell_completion import complete_person_file
 
@@ -43,6 +45,7 @@ def chat(
             "--person", "-p", metavar="FILE", help="The persona's prompt file.", autocompletion=complete_person_file
         ),
     ],
+    fallback: FallbackOption = None,
     base_dir: BaseDirOption = None,
     save_file: SaveOption = None,
     load: LoadOption = None,
@@ -56,19 +59,17 @@ def chat(
 
     --explain takes the first line alone, and --json goes with it.
     """
-    from dipeo.facade import load_person
-
     with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir) as backend:
         if as_json and not is_explained:
             raise ValidationError("A chat is no JSON: --json goes with --explain alone.", field="--json")
-        person = load_person(person_file, base_dir=backend.settings.base_dir, conversation=load_or_begin(load))
+        person = person_in(backend, person_file, fallbacks=fallback).joining(load_or_begin(load))
         if person.id == check_identifier("--as", human_id):
             raise ValidationError(f"{human_id!r} is the persona's id too.", field="--as")
         if is_explained:
             _Chat(person, human_id, own_files=[]).explain(backend, as_json=as_json)
             return
-        services = check_reachable(backend, [person])
-        opening = backend.opening(services.values())
+        check_reachable(backend, [person])
+        opening = backend.opening(backend.services_of_person(person))
         if opening:
             warn(opening)
         with saved_at_the_end(person.conversation, save_file, loaded=load, force=force):

@@ -17,6 +17,7 @@ from dipeo.entrypoints.cli.failures import failures_reported
 from dipeo.entrypoints.cli.options import (
     BaseDirOption,
     ExplainOption,
+    FallbackOption,
     ForceOption,
     JsonOption,
     LoadOption,
@@ -24,6 +25,7 @@ from dipeo.entrypoints.cli.options import (
     SaveOption,
 )
 from dipeo.entrypoints.cli.output import warn
+from dipeo.entrypoints.cli.person_files import person_in
 from dipeo.entrypoints.cli.service_choice import Backend, On, backend_on, check_reachable
 from dipeo.entrypoints.cli.shell_completion import complete_person_file
 
@@ -43,6 +45,7 @@ def converse(
     *,
     topic: Annotated[str | None, typer.Option("--topic", help="What they talk about.")] = None,
     turns: Annotated[int | None, typer.Option("--turns", help="Turns in all (default: 2 for each person).")] = None,
+    fallback: FallbackOption = None,
     save: SaveOption = None,
     load: LoadOption = None,
     force: ForceOption = False,
@@ -56,7 +59,7 @@ def converse(
 
     with failures_reported(as_json=as_json), backend_on(on, base_dir=base_dir) as backend:
         conversation = load_or_begin(load)
-        persons = _in_order(_persons(files, backend), conversation, is_continued=topic is None)
+        persons = _in_order(_persons(files, backend, fallback), conversation, is_continued=topic is None)
         if is_explained:
             _open(conversation, topic)
             _explain(backend, persons, conversation, _turns(turns, persons), as_json=as_json)
@@ -102,10 +105,8 @@ def _explain(
         warn("What the others will have said by then is not known yet, and not part of it.")
 
 
-def _persons(files: Sequence[str], backend: Backend) -> list["Person"]:
-    from dipeo.facade import load_person
-
-    persons = [load_person(file, base_dir=backend.settings.base_dir) for file in files]
+def _persons(files: Sequence[str], backend: Backend, fallbacks: Sequence[str] | None) -> list["Person"]:
+    persons = [person_in(backend, file, fallbacks=fallbacks) for file in files]
     if any(person.id == MODERATOR for person in persons):
         raise ValidationError(f"The id {MODERATOR!r} is the one who names the topic.", field="files")
     return persons

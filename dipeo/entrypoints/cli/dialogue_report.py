@@ -21,11 +21,11 @@ _ROOMY_WIDTH: Final = 80
 
 
 class DialogueReport(ABC):
-    """Is told what happens in a dialogue; knows which model answered last for each person."""
+    """Is told what happens in a dialogue; knows who answered last for each person."""
 
     def __init__(self, backend: Backend, services: Mapping[str, LLMService]) -> None:
         self.backend = backend
-        self.services = services
+        self.services = dict(services)
         self.models: dict[str, str] = {}
 
     @abstractmethod
@@ -44,6 +44,17 @@ class DialogueReport(ABC):
         """The model as it called itself in its last answer, or as it was asked for."""
         return self.models.get(person.id) or person.llm_config.model or ""
 
+    def note_answer(self, event: TurnEnds) -> None:
+        """Keeps who answered; it may be a fallback."""
+        self.models[event.person.id] = event.completion.model
+        self.services[event.person.id] = event.completion.service
+
+    def opening(self, persons: Sequence["Person"]) -> str | None:
+        """What to say first about who may answer."""
+        return self.backend.opening(
+            service for person in persons for service in self.backend.services_of_person(person)
+        )
+
     def mode_of(self, person: "Person") -> str:
         """`live` or `simulated`."""
         return self.backend.mode_of(self.services[person.id])
@@ -60,7 +71,7 @@ class TextReport(DialogueReport):
 
     def begin(self, persons: Sequence["Person"], topic: str | None) -> None:
         self._colours = {person.id: _COLOURS[index % len(_COLOURS)] for index, person in enumerate(persons)}
-        opening = self.backend.opening(self.services.values())
+        opening = self.opening(persons)
         if opening:
             self._line((opening, "yellow"))
         if topic:
@@ -78,7 +89,7 @@ class TextReport(DialogueReport):
             self._console.file.flush()
         elif isinstance(event, TurnEnds):
             self._end_line()
-            self.models[event.person.id] = event.completion.model
+            self.note_answer(event)
             for remark in remarks_on(event.completion):
                 warn(remark, label=f"Note on {event.person.name}")
 
@@ -133,7 +144,7 @@ class JsonReport(DialogueReport):
     """For programs: an object for each turn that ended, and one with the sums."""
 
     def begin(self, persons: Sequence["Person"], topic: str | None) -> None:
-        opening = self.backend.opening(self.services.values())
+        opening = self.opening(persons)
         if opening:
             warn(opening)
 
@@ -141,7 +152,7 @@ class JsonReport(DialogueReport):
         if not isinstance(event, TurnEnds):
             return
         completion, person = event.completion, event.person
-        self.models[person.id] = completion.model
+        self.note_answer(event)
         write_json(
             {
                 "event": "turn",

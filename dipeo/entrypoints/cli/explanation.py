@@ -64,6 +64,9 @@ class Explanation:
             "service": self.request.service.value,
             "mode": self.mode,
             "model": self.request.model,
+            "fallbacks": [
+                {"service": target.service.value, "model": target.model} for target in self.request.fallbacks
+            ],
             "method": "POST",
             "url": self.url,
             "headers": dict(self.headers),
@@ -87,6 +90,7 @@ class Explanation:
             *([f"Person: {request.person_id}"] if request.person_id else []),
             f"Service: {request.service.value} ({self.mode})",
             f"Model: {request.model}",
+            *(f"Fallback: {target.model} on {target.service.value}" for target in request.fallbacks),
             f"Request: POST {self.url}",
             f"Key: {key}",
             *(f"Header: {name}: {value}" for name, value in self.headers.items()),

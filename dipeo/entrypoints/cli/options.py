@@ -6,12 +6,21 @@ from typing import Annotated, TypeAlias
 import typer
 
 from dipeo.entrypoints.cli.service_choice import On
-from dipeo.entrypoints.cli.shell_completion import complete_person_file
+from dipeo.entrypoints.cli.shell_completion import complete_model, complete_person_file
 
 OnOption: TypeAlias = Annotated[
     On,
     typer.Option(
         "--on", help="Who answers: the providers, the embedded simulator, or the providers whose keys are found."
+    ),
+]
+FallbackOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fallback",
+        metavar="MODEL",
+        help="Who is asked when the model cannot answer; may be repeated, and is asked in that order.",
+        autocompletion=complete_model,
     ),
 ]
 ExplainOption: TypeAlias = Annotated[

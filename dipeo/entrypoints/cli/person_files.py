@@ -1,5 +1,6 @@
 """Prompt files of a directory, and what there is to say about one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from dipeo.entrypoints.cli.service_choice import Backend
 from dipeo.entrypoints.cli.shell_completion import PROMPT_SUFFIXES
 
 if TYPE_CHECKING:
+    from dipeo.domain.person import Person
     from dipeo.domain.ports.prompts import PromptPort
     from dipeo.domain.prompt import PromptFile
 
@@ -55,6 +57,16 @@ def list_prompts(backend: Backend, folder: str) -> list[ListedPrompt]:
     names = sorted(entry.name for entry in path.iterdir() if _is_offered(entry))
     prompts = backend.container().prompts()
     return [_listed(backend, prompts, (path / name).relative_to(base).as_posix()) for name in names]
+
+
+def person_in(backend: Backend, file: str, *, fallbacks: Sequence[str] | None) -> "Person":
+    """The person of a prompt file. `fallbacks` that are given take the place of the file's."""
+    from dipeo.facade import load_person
+
+    person = load_person(file, base_dir=backend.settings.base_dir)
+    if not fallbacks:
+        return person
+    return attrs.evolve(person, llm_config=attrs.evolve(person.llm_config, fallbacks=fallbacks))
 
 
 def target_of(backend: Backend, prompt: "PromptFile") -> ModelTarget | None:

@@ -141,6 +141,8 @@ def _show_prompt(file: str, prompt: "PromptFile", target: ModelTarget | None) ->
         f"{label}: {value}" for label, value in (("Name", prompt.name), ("Description", prompt.description)) if value
     ]
     lines.append(f"Model: {_model_in_words(prompt, target)}")
+    if prompt.fallbacks is not None:
+        lines.append(f"Fallbacks: {', '.join(map(str, prompt.fallbacks)) or 'none'}")
     if prompt.sampling != NO_SAMPLING:
         lines.append(f"Sampling: {settings_in_words(prompt.sampling)}")
     if prompt.memory is not None:

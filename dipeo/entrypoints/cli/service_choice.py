@@ -17,6 +17,7 @@ from dipeo.domain.service import LLMService
 if TYPE_CHECKING:
     from dipeo.config import Settings
     from dipeo.container.root import Container
+    from dipeo.domain.model import ModelTarget
     from dipeo.domain.person import Person
 
 SIMULATED: Final = "Simulated: answers come from the embedded provider simulator; no provider is called."
@@ -69,6 +70,20 @@ class Backend:
         if target is None:
             raise UnknownServiceError(f"No service is known for the model {model!r}.", field="model")
         return target.service
+
+    def services_of(
+        self, model: str, service: LLMService | str | None, fallbacks: "Iterable[ModelTarget | str]"
+    ) -> list[LLMService]:
+        """The service that this model is asked of, and those of its fallbacks. Raises `UnknownServiceError`."""
+        from dipeo.infrastructure.llm.drivers.fallback_targets import resolve_fallbacks
+
+        instead = resolve_fallbacks(fallbacks, self.container().aliases())
+        return [self.service_of(model, service), *(target.service for target in instead)]
+
+    def services_of_person(self, person: "Person") -> list[LLMService]:
+        """The service that this person speaks through, and those that may speak for them instead."""
+        config = person.llm_config
+        return self.services_of(config.model or "", config.service, config.fallbacks or ())
 
 
 @contextmanager
@@ -129,7 +144,7 @@ def check_reachable(backend: Backend, persons: Iterable["Person"]) -> Mapping[st
     services: dict[str, LLMService] = {}
     for person in persons:
         config = person.llm_config
-        service = backend.service_of(config.model or "", config.service)
+        service, *_ = backend.services_of_person(person)
         question = ChatMessage.from_text(Role.USER, "?")
         request = CompletionRequest(service=service, model=config.model or "", messages=(question,))
         try:

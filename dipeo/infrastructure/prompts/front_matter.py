@@ -13,7 +13,11 @@ from dipeo.domain.sampling import SAMPLING_NAMES, ReasoningEffort, Sampling
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.prompts.refusal import refusal, shown
 
-_KNOWN_KEYS: Final = ("name", "description", "model", "service", "memory", "sampling", *SAMPLING_NAMES, "variables")
+_KNOWN_KEYS: Final = (
+    *("name", "description", "model", "service", "fallbacks", "memory", "sampling"),
+    *SAMPLING_NAMES,
+    "variables",
+)
 _OPENING: Final = re.compile(r"---[ \t]*(?:\n|\Z)")
 _MAX_MESSAGE_CHARS: Final = 300
 _MAX_GUESSED_CHARS: Final = 64
@@ -34,9 +38,10 @@ def parse_prompt(text: str, *, name: str) -> PromptFile:
     """The prompt in the text of a file, whose `name` is for error messages.
 
     Front matter is YAML between two `---` lines at the very start. It may give `name`, `description`, `model`,
-    `service`, `memory`, the sampling settings (also under `sampling`) and `variables`, which maps names to their
-    defaults: a text, a number, true or false, or nothing where a value must be given. A number becomes text by way of
-    its value, so put it in quotation marks where 1.10 must not become 1.1. Blank lines around the text are dropped.
+    `service`, `fallbacks`, `memory`, the sampling settings (also under `sampling`) and `variables`, which maps names to
+    their defaults: a text, a number, true or false, or nothing where a value must be given. A number becomes text by
+    way of its value, so put it in quotation marks where 1.10 must not become 1.1. Blank lines around the text are
+    dropped.
 
     Raises `PromptRefusedError` for front matter that cannot be read, that has an unknown key, or a value that the key
     cannot have; and for a file without any text.
@@ -61,6 +66,7 @@ def _build(facts: Facts, body: str) -> PromptFile:
         description=_text(facts, "description"),
         model=_identifier(facts, "model"),
         service=_service(facts),
+        fallbacks=_texts(facts, "fallbacks"),
         memory=_memory(facts),
         sampling=_sampling(facts),
         variables=_variables(facts),
@@ -136,7 +142,7 @@ def _sampling(facts: Facts) -> Sampling:
         temperature=_number(settings, "temperature"),
         top_p=_number(settings, "top_p"),
         max_tokens=_whole_number(settings, "max_tokens"),
-        stop=_stop(settings),
+        stop=_texts(settings, "stop") or None,
         seed=_whole_number(settings, "seed"),
         # Sampling makes the text a member, and refuses it where there is none.
         reasoning_effort=cast("ReasoningEffort | None", _text(settings, "reasoning_effort")),
@@ -159,12 +165,14 @@ def _whole_number(facts: Facts, key: str) -> int | None:
     return value
 
 
-def _stop(facts: Facts) -> tuple[str, ...] | None:
-    value = facts.get("stop")
-    words = value if isinstance(value, list) else [] if value is None else [value]
-    if not all(isinstance(word, str) for word in words):
-        raise _wrong_type("stop", value, wanted="text or a list of texts")
-    return tuple(words) or None
+def _texts(facts: Facts, key: str) -> tuple[str, ...] | None:
+    value = facts.get(key)
+    if value is None:
+        return None
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise _wrong_type(key, value, wanted="text or a list of texts")
+    return tuple(texts)
 
 
 def _variables(facts: Facts) -> dict[str, str | None]:

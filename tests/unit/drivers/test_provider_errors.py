@@ -139,6 +139,16 @@ class TestSorting:
         assert error.is_retryable is is_retryable
         assert (error.status, error.provider_code) == (status, "unheard_of")
 
+    @pytest.mark.parametrize("status", [301, 307, 404, 405])
+    def test_an_address_that_is_not_the_services_is_named(self, status: int) -> None:
+        """Nobody but the caller can mend it: the error names the setting, and says what is wrong with it."""
+        error = error_of(status, None)
+        assert (type(error), error.field) == (errors.ConfigurationError, "base_url")
+        assert f"(HTTP {status})" in error.message
+        assert ("redirect" in error.message) is (status < 400)
+        assert "base URL" in (error.suggestion or "")
+        assert error_of(400, None).field is None
+
     @pytest.mark.parametrize(
         ("status", "code", "kind"),
         [

@@ -71,7 +71,8 @@ def encode_thinking(model: str, sampling: Sampling, adaptations: Adaptations) ->
     if not TAKES_LEVEL.match(model):
         if effort is ReasoningEffort.NONE and _TAKES_NO_THINKING.match(model):
             return {"thinkingBudget": 0}
-        adaptations.dropped("reasoning_effort", f"{model} takes no thinking level.")
+        instead = "; it takes 'reasoning_budget_tokens'" if TAKES_BUDGET.match(model) else ""
+        adaptations.dropped("reasoning_effort", f"{model} takes no thinking level{instead}.")
         return None
     level = _LEVELS.get(effort, effort)
     if level is not effort:

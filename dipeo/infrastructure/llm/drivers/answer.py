@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Protocol
+from typing import Final, Protocol
 
 from attrs import define, evolve
 
@@ -12,6 +12,9 @@ from dipeo.domain.parts import Part, ToolCallPart
 from dipeo.domain.stream import CompletionEvent
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
+
+MOST_TOKENS: Final = 1_000_000_000
+"""More than any answer uses: a larger count is a mistake."""
 
 
 @define(kw_only=True)
@@ -77,6 +80,11 @@ def with_own_ids(parts: tuple[Part, ...]) -> tuple[Part, ...]:
             seen.add(part.call_id)
         own.append(part)
     return tuple(own)
+
+
+def believable(usage: Usage) -> Usage:
+    """The usage, or none where it cannot be true: an answer that used nothing would be free, and none uses so much."""
+    return usage if 0 < usage.total_tokens <= MOST_TOKENS else UNREPORTED_USAGE
 
 
 def objects_in(value: JsonValue) -> list[JsonObject]:

@@ -12,7 +12,7 @@ from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
 from dipeo.domain.tools import NO_TOOLS, SchemaMode
-from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder, with_own_ids
+from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder, believable, with_own_ids
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, conceal, error_from, read_refusal
 from dipeo.infrastructure.llm.drivers.schema_request import (
@@ -247,7 +247,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             parts=with_own_ids(answer.parts),
             finish_reason=answer.finish_reason,
             raw_finish_reason=answer.raw_finish_reason,
-            usage=answer.usage,
+            usage=believable(answer.usage),
             response_id=answer.response_id,
             request_id=self._request_id(headers),
             adaptations=adaptations,

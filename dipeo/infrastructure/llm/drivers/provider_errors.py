@@ -64,6 +64,11 @@ _BY_CODE: Final[CodeTable] = {
     "invalid_api_key": APIKeyRefusedError,
 }
 
+# Our own error for a reply's status is always about the address; no code of a provider's is.
+_REDIRECTED: Final = "What answers at the base URL redirects elsewhere, which is not followed."
+_NOTHING_THERE: Final = "What answers at the base URL takes no such requests."
+_CHECK_ADDRESS: Final = "Check the service's base URL."
+
 _NOT_RETRIED_5XX: Final = frozenset({501, 505})
 
 
@@ -126,8 +131,12 @@ def error_from(reply: WireReply, refusal: Refusal, table: CodeTable, *, key: Sec
     is_page = refusal.message.lstrip().startswith("<")
     shown = "" if is_page else _shown(refusal.message, key, max_chars=MAX_MESSAGE_CHARS)
     sample = reply.sample or (refusal.message[:MAX_SAMPLE_CHARS] if is_page else "")
+    is_astray = kind is ConfigurationError
+    what = (_REDIRECTED if reply.status < 400 else _NOTHING_THERE) if is_astray else kind.default_message
     error = kind(
-        f"{kind.default_message} It says: {shown}" if shown else f"{kind.default_message} (HTTP {reply.status})",
+        f"{what} It says: {shown}" if shown else f"{what} (HTTP {reply.status})",
+        field="base_url" if is_astray else None,
+        suggestion=_CHECK_ADDRESS if is_astray else None,
         status=reply.status,
         provider_code=_shown(refusal.codes[0], key, max_chars=MAX_CODE_CHARS) if refusal.codes else None,
         retry_after_s=parse_retry_after(reply.headers, body=reply.json),

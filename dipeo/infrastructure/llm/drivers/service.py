@@ -155,7 +155,8 @@ class LLMInfraService(LLMServicePort):
             suggestion = " ".join((*prompt.notes, "Name one in the config or in the prompt file."))
             raise ValidationError(f"Person {person_id!r} has no model.", field="model", suggestion=suggestion)
         target = self._target(model, service)
-        fallbacks = next((each for each in (call.fallbacks, config.fallbacks) if each is not None), target.fallbacks)
+        chosen = (call.fallbacks, config.fallbacks, file.fallbacks if file else None)
+        fallbacks = next((each for each in chosen if each is not None), target.fallbacks)
         said = self._formatter.format_messages_for_llm(
             messages=messages,
             person_id=person_id,

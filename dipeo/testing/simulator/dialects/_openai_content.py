@@ -40,9 +40,13 @@ def _read_part(part: JsonObject, place: str, *, is_openai: bool) -> Attachment |
     if kind == "image_url":
         return read_image(_url_of(part.get("image_url")), f"{place}.image_url.url")
     if kind == "input_audio":
-        return read_audio(as_object(part.get("input_audio")), f"{place}.input_audio")
+        sound = part.get("input_audio")
+        return read_audio(as_object(sound), f"{place}.input_audio") if is_openai else _foreign_audio(sound, place)
     if kind == "file":
-        return read_file(as_object(part.get("file")), f"{place}.file")
+        file = as_object(part.get("file"))
+        if not is_openai and _is_address(as_text(file.get("file_data"))):
+            return Attachment(kind="document", media_type="application/pdf")
+        return read_file(file, f"{place}.file")
     if kind == "document_url":
         return Attachment(kind="document", media_type="application/pdf")
     if kind == "text" and not isinstance(part.get("text"), str):
@@ -53,7 +57,7 @@ def _read_part(part: JsonObject, place: str, *, is_openai: bool) -> Attachment |
 
 def read_image(url: str, param: str) -> Attachment:
     """A picture by its address or as a `data:` URL."""
-    if url.startswith(("http://", "https://")):
+    if _is_address(url):
         return Attachment(kind="image", media_type=_type_by_name(url))
     data = read_data_url(url)
     if data is None:
@@ -102,6 +106,23 @@ def read_file(fields: JsonObject, place: str) -> Attachment:
         param = f"{place}.filename"
         raise refuse(400, f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param)
     return Attachment(kind="document", media_type=data.media_type, size_bytes=len(data.content))
+
+
+def _foreign_audio(sound: JsonValue, place: str) -> Attachment:
+    """A sound of any form; Mistral takes its address or its base64 in place of an object."""
+    fields = {"data": sound} if isinstance(sound, str) else as_object(sound)
+    if _is_address(as_text(fields.get("data"))):
+        return Attachment(kind="audio", media_type="audio")
+    content = decode_base64(as_text(fields.get("data")))
+    if content is None:
+        param = f"{place}.input_audio"
+        raise refuse(400, f"Invalid '{param}'. The base64 data is not valid.", code="invalid_base64", param=param)
+    form = as_text(fields.get("format"))
+    return Attachment(kind="audio", media_type=f"audio/{form}" if form else "audio", size_bytes=len(content))
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("http://", "https://"))
 
 
 def _url_of(value: JsonValue) -> str:

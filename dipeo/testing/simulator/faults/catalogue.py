@@ -19,6 +19,8 @@ def every_case() -> tuple[FaultCase, ...]:
 def cases_named(name: str) -> tuple[FaultCase, ...]:
     """The cases of a row such as `F04`, or the one case with a name such as `F04.inf`. Raises ValueError."""
     found = tuple(case for case in every_case() if name in (case.name, case.row))
+    if not found and (absent := next((row for row in CATALOGUE if row.id == name), None)) is not None:
+        raise ValueError(f"the fault {name!r} has no case: {next(iter(absent.absent.values()))}")
     if not found:
         raise ValueError(f"there is no fault {name!r}; the catalogue has {CATALOGUE[0].id} to {CATALOGUE[-1].id}")
     return found

@@ -366,6 +366,7 @@ _WITHIN = (
             _usage("F40.negative", -5, -3),
             _usage("F40.absurd", 10**15, 10**15),
         ),
+        note="They are taken for missing: what the answer costs is then not known, and is not zero.",
     ),
 )
 

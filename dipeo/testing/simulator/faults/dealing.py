@@ -41,7 +41,7 @@ class FaultDealer:
     """Decides what each call meets, the same for the same wish and the same calls of a service to a model.
 
     Names alone strike every call, in turn; a call whose dialect has none of them is answered. Raises ValueError for an
-    unknown name or a rate that is no share, and TypeError for a wish that is none.
+    unknown name, one of what no answer shows, or a rate that is no share, and TypeError for a wish that is none.
     """
 
     def __init__(self, wish: FaultWish = None) -> None:
@@ -88,7 +88,11 @@ def _named(name: str) -> tuple[FaultCase, ...]:
     # Only here: whoever wants no faults does not wait for the rows to be made.
     from dipeo.testing.simulator.faults.catalogue import cases_named
 
-    return cases_named(name)
+    cases = cases_named(name)
+    elsewhere = next((case.place for case in cases if case.place is not Place.ANSWER), None)
+    if elsewhere is not None:
+        raise ValueError(f"no answer shows the fault {name!r}: it takes an address where nobody answers ({elsewhere})")
+    return cases
 
 
 def _rated(name: str, rate: float) -> list[tuple[FaultCase, float]]:

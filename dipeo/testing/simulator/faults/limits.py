@@ -46,6 +46,8 @@ def _quota(quota_id: str, *, retry_in: str = "", value: str = "10") -> list[Json
     return [*details, {"@type": f"{kind}.RetryInfo", "retryDelay": retry_in}] if retry_in else details
 
 
+_NO_RAMP = "Nothing is sent for as long as the provider says. How fast usage grows after that is the caller's to bound."
+
 ROWS = (
     FaultRow(
         id="F01",
@@ -158,6 +160,7 @@ ROWS = (
             ),
         ),
         absent=only(ANTHROPIC, why="Anthropic's own code."),
+        note=_NO_RAMP,
     ),
     FaultRow(
         id="F09",
@@ -194,5 +197,6 @@ ROWS = (
             for status in (429, 503)
         ),
         absent=only(*OPENAI, why="OpenAI's own code."),
+        note=_NO_RAMP,
     ),
 )

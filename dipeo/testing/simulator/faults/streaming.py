@@ -316,6 +316,7 @@ _HOLDING = (
             ),
         ),
         absent=STREAM_ALONE,
+        note="Each stands as U+FFFD in the text; nothing else tells of it.",
     ),
     FaultRow(
         id="F70",

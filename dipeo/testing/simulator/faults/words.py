@@ -89,15 +89,15 @@ def whole(dialect: Dialect, text: str = TEXT, *, finish: str = "", usage: JsonOb
     return {**_line(text), "done": True, "done_reason": finish, **(_OLLAMA_USAGE if usage is None else usage)}
 
 
-def opening(dialect: Dialect) -> tuple[bytes, ...]:
-    """What a stream begins with, before any text."""
+def opening(dialect: Dialect, *, usage: JsonObject | None = None) -> tuple[bytes, ...]:
+    """What a stream begins with, before any text. Anthropic counts the input there already."""
     if dialect is CHAT:
         return (chat_chunk({"role": "assistant", "content": ""}),)
     if dialect is RESPONSES:
         return (sse({"type": "response.created", "response": _response("", "in_progress", {})}),)
     if dialect is ANTHROPIC:
         return (
-            sse({"type": "message_start", "message": {**_message([], None), "stop_reason": None}}),
+            sse({"type": "message_start", "message": {**_message([], usage), "stop_reason": None}}),
             sse({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
         )
     return ()
@@ -116,9 +116,9 @@ def piece(dialect: Dialect, text: str) -> bytes:
     return line({**_line(text), "done": False})
 
 
-def pieces(dialect: Dialect, words: Sequence[str] = WORDS) -> tuple[bytes, ...]:
+def pieces(dialect: Dialect, words: Sequence[str] = WORDS, *, usage: JsonObject | None = None) -> tuple[bytes, ...]:
     """The opening and pieces of text."""
-    return (*opening(dialect), *(piece(dialect, word) for word in words))
+    return (*opening(dialect, usage=usage), *(piece(dialect, word) for word in words))
 
 
 def closing(
@@ -148,7 +148,8 @@ def frames(
     dialect: Dialect, words: Sequence[str] = WORDS, *, finish: str = "", usage: JsonObject | None = None
 ) -> tuple[bytes, ...]:
     """A whole stream."""
-    return (*pieces(dialect, words), *closing(dialect, "".join(words), finish=finish, usage=usage))
+    end = closing(dialect, "".join(words), finish=finish, usage=usage)
+    return (*pieces(dialect, words, usage=usage), *end)
 
 
 def problem(dialect: Dialect, status: int, message: str, code: str = "", **more: JsonValue) -> JsonObject:
