@@ -57,6 +57,19 @@ TELLING: Mapping[str, tuple[str, ...]] = {
         "-- messages[1].content[0] dropped",
         "Ada says: No: it is 17 times 59. (7 tokens of thought)",
     ),
+    "prompt_caching.py": (
+        "On the first floor. -- 3010 tokens in: 3000 written, 0 read",
+        "At six. -- 3010 tokens in: 0 written, 3000 read",
+        "-- prompt_cache dropped",
+        "-- with strict=True: 'prompt_cache' cannot be sent as asked",
+    ),
+    "openai_responses.py": ("-- kept: True", "-- over /v1/responses by AsyncOpenAI"),
+    "know_your_models.py": (
+        "-- unknown of your own model: True",
+        "claude-sonnet-5",
+        "-- the question: 11 tokens as the provider counts",
+        "-- the answer cost",
+    ),
     "web_search.py": (
         "-- to be kept: anthropic, web_search",
         "The comet returns in 2061. [1]",
