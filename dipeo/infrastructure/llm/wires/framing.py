@@ -1,6 +1,5 @@
 """From bytes, however they are cut, to the JSON events of a stream."""
 
-import math
 import re
 from itertools import accumulate
 from typing import Final, Protocol
@@ -143,20 +142,6 @@ def parse_json(text: bytes) -> JsonValue:
     if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH and _depth_of(text) > MAX_JSON_DEPTH:
         raise _too_deep()
     return value
-
-
-def check_value(value: JsonValue, *, left: int = MAX_JSON_DEPTH) -> None:
-    """What `parse_json()` sees to, for a value that a client has parsed itself: its depth, and that it holds no NaN.
-
-    Raises `MalformedResponseError`.
-    """
-    if isinstance(value, dict | list):
-        if not left:
-            raise _too_deep()
-        for item in value.values() if isinstance(value, dict) else value:
-            check_value(item, left=left - 1)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise MalformedResponseError("The provider sent a number that is not finite.")
 
 
 def _too_deep() -> MalformedResponseError:

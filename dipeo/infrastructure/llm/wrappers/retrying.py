@@ -39,7 +39,7 @@ class RetryingModel(ChatModelPort):
     deadline is not begun. Where the outcome is unknown, and the work perhaps billed, another attempt is made only with
     `retries_unknown_outcome`. A stream is never begun again after its first event. While the request has candidates
     left, long waits and repeated overloads are left to whoever asks those. A `budget` bounds the retries of all calls
-    together; one that waits for a rate limit as the provider asked costs nothing of it.
+    together; one that waits as the provider asked costs nothing of it.
     """
 
     def __init__(
@@ -131,8 +131,7 @@ class RetryingModel(ChatModelPort):
         self, request: CompletionRequest, error: DipeoError, history: RetryHistory, *, is_sent: bool
     ) -> str | None:
         """Takes the retry from the budget, or says that it is used up."""
-        is_limit = error.verdict is Verdict.RATE_LIMITED and error.retry_after_s is not None
-        if self._budget is None or is_limit or not is_sent:
+        if self._budget is None or error.retry_after_s or not is_sent:
             return None
         if not self._budget.take(request):
             return f"the retry budget is used up ({self._budget.share:.0%} of the calls)"
