@@ -13,8 +13,9 @@ LATCH_S: Final = 60.0
 REMEMBERED_S: Final = 60.0
 LONGEST_S: Final = 3600.0
 PATIENCE_S: Final = 10.0
+"""A deadline is held against a provider who had so much time, and no less."""
 PROBE_WAIT_S: Final = 1.0
-_FAULTS: Final = frozenset(
+FAULTS: Final = frozenset(
     {
         Verdict.OVERLOADED,
         Verdict.PROVIDER_ERROR,
@@ -25,6 +26,7 @@ _FAULTS: Final = frozenset(
         Verdict.INCOMPLETE_STREAM,
     }
 )
+"""What is the provider's fault; written down here once more, so that the product is compared with something."""
 
 PlaceName = tuple[str, str | None, str | None, str | None]
 """Service, base URL, the key's fingerprint, and a model or None for all of them."""
@@ -162,7 +164,7 @@ class BreakerModelled:
     def _is_fault(self, call: ModelledCall, error: DipeoError, now_s: float) -> bool:
         if error.verdict is Verdict.DEADLINE_EXCEEDED:
             return now_s - call.began_at_s >= PATIENCE_S
-        return error.verdict in _FAULTS and not 400 <= (error.status or 0) < 500
+        return error.verdict in FAULTS and not 400 <= (error.status or 0) < 500
 
 
 def _refusal(place: Place, left_s: float) -> Refusal:

@@ -12,30 +12,17 @@ from dipeo.domain.errors import DipeoError
 from dipeo.domain.fallback import FALLBACK_RULES, FallbackRule
 from dipeo.domain.model import ModelTarget
 from dipeo.domain.verdict import Verdict
+from tests.virtual_world.breaker_model import FAULTS, PATIENCE_S
 from tests.virtual_world.invariants import TOLERANCE_S, violations
 from tests.virtual_world.world import Call, World
 
 KEY_LATCH_S: Final = 60.0
 REMEMBERED_S: Final = 60.0
-PATIENCE_S: Final = 10.0
-"""A deadline is held against a provider who had so much time, and no less."""
-
 WINDOW_S: Final = 10.0
 FADED: Final = 0.5 ** (WINDOW_S / 60.0)
 """What is left of the budget's memory after a window: it forgets half in a minute."""
 
 RETRY_FLOOR: Final = 3
-_FAULTS: Final = frozenset(
-    {
-        Verdict.OVERLOADED,
-        Verdict.PROVIDER_ERROR,
-        Verdict.CONNECT_FAILED,
-        Verdict.CONNECTION_LOST,
-        Verdict.EMPTY_RESPONSE,
-        Verdict.MALFORMED_RESPONSE,
-        Verdict.INCOMPLETE_STREAM,
-    }
-)
 
 
 @frozen
@@ -57,7 +44,7 @@ class Made:
         """Whether it is held against the provider."""
         if self.attempt.verdict is Verdict.DEADLINE_EXCEEDED:
             return self.attempt.latency_ms >= PATIENCE_S * 1000
-        return self.attempt.verdict in _FAULTS and not 400 <= (self.attempt.status or 0) < 500
+        return self.attempt.verdict in FAULTS and not 400 <= (self.attempt.status or 0) < 500
 
     @property
     def is_answer(self) -> bool:

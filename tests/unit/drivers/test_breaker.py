@@ -20,19 +20,11 @@ from dipeo.domain.verdict import Verdict
 from dipeo.infrastructure.llm.drivers.circuits import LATCH_S, LONGEST_COOL_DOWN_S, MAX_CIRCUITS, Circuits
 from dipeo.infrastructure.llm.wrappers.breaker import BreakerModel
 from dipeo.testing import FakeKeys, ManualClock, ScriptedModel
+from tests.virtual_world.breaker_model import FAULTS
 
 Ask = Callable[[ChatModelPort, CompletionRequest], Any]
 FAILURES = 3
 COOL_DOWN_S = 10.0
-FAULTS = {
-    Verdict.OVERLOADED,
-    Verdict.PROVIDER_ERROR,
-    Verdict.CONNECT_FAILED,
-    Verdict.CONNECTION_LOST,
-    Verdict.EMPTY_RESPONSE,
-    Verdict.MALFORMED_RESPONSE,
-    Verdict.INCOMPLETE_STREAM,
-}
 
 
 def request(**values: Any) -> CompletionRequest:
