@@ -62,6 +62,7 @@ MODULES: Final = (
     f"{LLM}/drivers/candidates.py",
     f"{LLM}/drivers/circuits.py",
     f"{LLM}/drivers/latencies.py",
+    f"{LLM}/drivers/ramps.py",
     f"{LLM}/drivers/race.py",
     f"{LLM}/drivers/retry_budget.py",
     f"{LLM}/drivers/retry_history.py",

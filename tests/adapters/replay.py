@@ -4,14 +4,13 @@ from collections.abc import AsyncGenerator, Mapping
 
 from dipeo.container.adapters import adapter_builders
 from dipeo.domain.completion import ChatMessage, CompletionRequest, Role
-from dipeo.domain.errors import MalformedResponseError
 from dipeo.domain.json_value import JsonValue
 from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Framing, Wire, WireReply, WireRequest, WireStream
-from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
+from dipeo.infrastructure.llm.wires.framing import parser_for, reply_from
 
 KEY = "sk-replayed-key-0123456789"
 
@@ -29,7 +28,7 @@ class ReplayWire(Wire):
 
     async def send(self, exchange: WireRequest) -> WireReply:
         self.asked.append(exchange)
-        return _reply(self._status, self._headers, self._body)
+        return reply_from(self._status, self._headers, self._body)
 
     async def stream(self, exchange: WireRequest) -> WireStream:
         self.asked.append(exchange)
@@ -56,20 +55,13 @@ class _ReplayStream(WireStream):
             yield event
 
     async def reply(self) -> WireReply:
-        return _reply(self.status, self.headers, b"".join(self._pieces))
+        return reply_from(self.status, self.headers, b"".join(self._pieces))
 
     async def drain(self) -> None:
         """All pieces are here already."""
 
     async def aclose(self) -> None:
         """Nothing is open."""
-
-
-def _reply(status: int, headers: Mapping[str, str], body: bytes) -> WireReply:
-    try:
-        return WireReply(status=status, headers=headers, json=parse_json(body))
-    except MalformedResponseError:
-        return WireReply(status=status, headers=headers, json=None, sample=sample_of(body))
 
 
 def adapter_over(wire: Wire, service: LLMService) -> BaseLLMAdapter:

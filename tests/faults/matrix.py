@@ -100,7 +100,13 @@ async def play(dialect: Dialect, wire: WireName, cases: Sequence[FaultCase] | No
 
 
 async def play_one(
-    simulator: ProviderSimulator, open_wire: "SharedWires", case: FaultCase, dialect: Dialect, mode: Mode
+    simulator: ProviderSimulator,
+    open_wire: "SharedWires",
+    case: FaultCase,
+    dialect: Dialect,
+    mode: Mode,
+    *,
+    retries_unknown_outcome: bool = False,
 ) -> Call:
     """One call, every attempt of which meets the case."""
     service, model = SERVICES[dialect]
@@ -111,6 +117,7 @@ async def play_one(
         environ=ENVIRON,
         apis={"openai": "responses" if dialect is Dialect.RESPONSES else "chat"},
         max_attempts=MAX_ATTEMPTS,
+        retries_unknown_outcome=retries_unknown_outcome,
         timeout_s=SLOW_TIMEOUT_S * 4 if case.is_slow else TIMEOUT_S,
         first_token_timeout_s=SLOW_TIMEOUT_S if case.is_slow else None,
         idle_timeout_s=SLOW_TIMEOUT_S if case.is_slow else 60.0,

@@ -8,7 +8,7 @@ from attrs import define, field, frozen
 from dipeo.config import CHAT, RESPONSES
 from dipeo.container.adapters import adapter_builders
 from dipeo.domain.completion import ChatMessage, Completion, CompletionRequest, Role
-from dipeo.domain.errors import ConnectionLostError, DipeoError, MalformedResponseError
+from dipeo.domain.errors import ConnectionLostError, DipeoError
 from dipeo.domain.json_value import JsonValue
 from dipeo.domain.secret import Secret
 from dipeo.domain.service import LLMService
@@ -16,7 +16,7 @@ from dipeo.domain.stream import CompletionEnd, TextDelta
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.factory import Adapter
 from dipeo.infrastructure.llm.drivers.wire import Framing, Wire, WireReply, WireRequest, WireStream
-from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, sample_of
+from dipeo.infrastructure.llm.wires.framing import parser_for, reply_from
 from tests.hostile.specimens import Specimen
 
 KEY: Final = "sk-canary+/=hostile-0123456789"
@@ -89,10 +89,7 @@ def _reply(received: Received) -> WireReply:
     if received.is_broken:
         raise ConnectionLostError()
     body = b"".join(received.pieces)
-    try:
-        return WireReply(status=received.status, headers=received.headers, json=parse_json(body))
-    except MalformedResponseError:
-        return WireReply(status=received.status, headers=received.headers, json=None, sample=sample_of(body))
+    return reply_from(received.status, received.headers, body)
 
 
 class Reader:

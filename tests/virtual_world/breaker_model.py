@@ -154,7 +154,11 @@ class BreakerModelled:
         kind: type[DipeoError],
     ) -> None:
         is_probe = place.prober is call
-        shut_s = max(place.shut_s * 2 if is_probe else at_least_s, error.retry_after_s or 0.0)
+        asks_to_wait = error.verdict is Verdict.RATE_LIMITED
+        if asks_to_wait and not is_probe and place.until_s is not None and not place.is_pause:
+            return  # a late answer: what the place is shut for is worse
+        doubled_s = place.shut_s * 2 if is_probe and not asks_to_wait else at_least_s
+        shut_s = max(doubled_s, error.retry_after_s or 0.0)
         place.shut_s = min(shut_s, LONGEST_S)
         place.until_s = max(now_s + place.shut_s, place.until_s or 0.0)
         place.kind, place.is_pause = kind, error.verdict is Verdict.RATE_LIMITED

@@ -19,13 +19,12 @@ from dipeo.domain.errors import (
     ConfigurationError,
     ConnectFailedError,
     ConnectionLostError,
-    MalformedResponseError,
     ServiceClosedError,
 )
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
-from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, readable, sample_of
+from dipeo.infrastructure.llm.wires.framing import parser_for, readable, reply_from
 from dipeo.testing import Fault, Reply
 from dipeo.testing.simulator.faults.dealing import FaultDealer, FaultWish
 from dipeo.testing.simulator.planning import Plan
@@ -297,10 +296,7 @@ class Playback:
         while piece := await self.piece():
             pieces.append(piece)
         body = b"".join(pieces)
-        try:
-            return WireReply(status=self.status, headers=self.headers, json=parse_json(body))
-        except MalformedResponseError:
-            return WireReply(status=self.status, headers=self.headers, json=None, sample=sample_of(body))
+        return reply_from(self.status, self.headers, body)
 
     def close(self) -> None:
         """Gives the connection up. Closing twice does nothing."""

@@ -293,3 +293,30 @@ def test_what_came_before_an_unreadable_event_is_given_first(framing_kind: Frami
     with pytest.raises(MalformedResponseError):
         readable(UNREADABLE)
     assert readable([1]) == [1]
+
+
+@pytest.mark.parametrize(
+    ("body", "is_cut_off"),
+    [
+        (b"", True),
+        (b'{"a": ', True),
+        (b'{"a": "\xc3\xa9', True),
+        (b'{"a": "\xff', True),
+        (b"<html>", False),
+        (b'{"a": NaN}', False),
+        (b'{"a": 1}}', False),
+        (b"9" * 5_000, False),
+        (b"[" * 200_000 + b"]" * 200_000, False),
+    ],
+)
+def test_a_reply_knows_the_beginning_of_json_from_what_never_was_any(body: bytes, is_cut_off: bool) -> None:
+    """The one may come whole the next time; the other comes again."""
+    reply = framing.reply_from(200, {"a": "b"}, body)
+    assert (reply.status, reply.headers, reply.json) == (200, {"a": "b"}, None)
+    assert (reply.sample, reply.is_cut_off) == (framing.sample_of(body), is_cut_off)
+
+
+def test_a_reply_that_is_json_has_no_sample() -> None:
+    """There is nothing to show that the value does not say."""
+    reply = framing.reply_from(200, {}, b'{"a": 1}')
+    assert (reply.json, reply.sample, reply.is_cut_off) == ({"a": 1}, "", False)

@@ -346,6 +346,29 @@ class TestPauses:
         assert await bench.meets(ask, 1) == [None]
         assert bench.circuits.by_place == {}
 
+    async def test_a_late_rate_limit_does_not_end_a_latch(self, ask: Ask) -> None:
+        """The answer to an earlier request knows nothing of the quota that is spent since."""
+        bench = Bench(errors.QuotaExhaustedError(status=429), "Hello.")
+        await bench.meets(ask, 1)
+        bench.circuits.failed(request(), errors.RateLimitError(status=429, retry_after_s=5.0))
+        bench.clock.advance(6.0)
+        (refused,) = await bench.meets(ask, 1)
+        assert isinstance(refused, errors.QuotaExhaustedError)
+        assert refused.retry_after_s == LATCH_S - 6.0
+
+    async def test_a_probe_that_is_asked_to_wait_ends_the_latch(self, ask: Ask) -> None:
+        """There is a quota again: what is left is to wait as long as the provider says, and no twice the latch."""
+        bench = Bench(
+            errors.QuotaExhaustedError(status=429), errors.RateLimitError(status=429, retry_after_s=5.0), "Hello."
+        )
+        await bench.meets(ask, 1)
+        bench.clock.advance(LATCH_S)
+        await bench.meets(ask, 1)
+        (refused,) = await bench.meets(ask, 1)
+        assert isinstance(refused, errors.RateLimitError)
+        bench.clock.advance(5.0)
+        assert await bench.meets(ask, 1) == [None]
+
     async def test_a_refused_key_latches_all_models_until_it_is_replaced(self, ask: Ask) -> None:
         """With a new key nothing is held against anybody."""
         bench = Bench(errors.APIKeyRefusedError(status=401), "Hello.")

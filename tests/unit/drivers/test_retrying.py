@@ -100,6 +100,16 @@ class TestWhat:
             assert bench.clock.sleeps == []
             assert len(bench.inner.asked) == 1
 
+    async def test_what_would_come_again_is_not_asked_for_again_by_any_order(self, ask: Ask) -> None:
+        """A web page stands there the next time too, whatever the caller would pay."""
+        page = errors.MalformedResponseError("A web page.", is_lasting=True)
+        bench = Bench(page, "Hello.", retries_unknown_outcome=True)
+        with pytest.raises(errors.MalformedResponseError) as caught:
+            await ask(bench.model, request())
+        assert len(bench.inner.asked) == 1
+        decision = "given up: the same request would be answered in the same way"
+        assert [each.decision for each in caught.value.attempts] == [decision]
+
     @pytest.mark.parametrize("verdict", Verdict)
     async def test_an_unknown_outcome_is_tried_again_by_order_alone(self, ask: Ask, verdict: Verdict) -> None:
         """Who allows it may pay twice for what nobody saw the end of; nothing else changes by that."""

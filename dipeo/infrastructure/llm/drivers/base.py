@@ -124,7 +124,9 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             if not 200 <= reply.status < 300 or (isinstance(body, dict) and body.get("error")):
                 raise self._error(reply)
             if body is None:
-                raise MalformedResponseError("The provider's answer is no JSON.", sample=reply.sample)
+                raise MalformedResponseError(
+                    "The provider's answer is no JSON.", sample=reply.sample, is_lasting=_is_lasting(reply)
+                )
             return decode(body), self._request_id(reply.headers)
         except DipeoError as error:
             raise self._with_facts(error, request, reply.headers if reply else {}) from None
@@ -197,7 +199,9 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         if not 200 <= reply.status < 300:
             raise self._error(reply)
         if not isinstance(body, dict):
-            raise MalformedResponseError("The provider's answer is no JSON object.", sample=reply.sample)
+            raise MalformedResponseError(
+                "The provider's answer is no JSON object.", sample=reply.sample, is_lasting=_is_lasting(reply)
+            )
         if body.get("error"):
             raise self._error(reply)
         return body
@@ -207,7 +211,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         if not 200 <= upstream.status < 300:
             raise self._error(await upstream.reply())
         if media_type.startswith("text/html"):
-            raise MalformedResponseError("The provider answered with a web page instead of a stream.")
+            raise MalformedResponseError("The provider answered with a web page instead of a stream.", is_lasting=True)
         if media_type.startswith("application/json"):
             reply = await upstream.reply()
             if isinstance(reply.json, dict) and reply.json.get("error"):
@@ -273,6 +277,11 @@ def _broken_off(error: DipeoError, text: str) -> DipeoError:
         partial_text=text,
         cause=error.verdict.value if error.verdict else error.code,
     )
+
+
+def _is_lasting(reply: WireReply) -> bool:
+    """Whether the body is no JSON from its beginning on, rather than the first part of some."""
+    return bool(reply.sample) and not reply.is_cut_off
 
 
 def _drain_s(request: CompletionRequest) -> float:

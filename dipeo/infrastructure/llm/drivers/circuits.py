@@ -9,12 +9,13 @@ from attrs import frozen
 
 from dipeo.domain.attempt import Attempt
 from dipeo.domain.completion import CompletionRequest
-from dipeo.domain.errors import APIKeyRefusedError, DipeoError, ModelUnavailableError
+from dipeo.domain.errors import APIKeyRefusedError, DipeoError, ModelUnavailableError, RateLimitError
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.service import LLMService
 from dipeo.domain.verdict import Verdict
 from dipeo.infrastructure.forks import renew_in_child
+from dipeo.infrastructure.llm.drivers.ramps import Ramp, is_ramp_limit
 
 DEFAULT_FAILURES: Final = 10
 DEFAULT_COOL_DOWN_S: Final = 10.0
@@ -49,10 +50,11 @@ Place = tuple[LLMService, str | None, str | None, str | None, str | None]
 class Circuit:
     """What is known about one place: closed (asked), open (not asked before `until_s`), or half open (probed once).
 
-    `failures` of the last twice as many attempts within a minute open it; so does `open()`.
+    `failures` of the last twice as many attempts within a minute open it; so does `open()`. A `ramp` holds back some of
+    those that a closed one lets pass.
     """
 
-    __slots__ = ("_cool_down_s", "_failures", "_outcomes", "_refusal", "_shut_s", "is_probing", "until_s")
+    __slots__ = ("_cool_down_s", "_failures", "_outcomes", "_refusal", "_shut_s", "is_probing", "ramp", "until_s")
 
     def __init__(self, *, failures: int, cool_down_s: float) -> None:
         self._failures = failures
@@ -61,10 +63,11 @@ class Circuit:
         self._refusal: _Refusal | None = None
         self.until_s: float | None = None
         self.is_probing = False
+        self.ramp: Ramp | None = None
 
     def admits(self, now_s: float) -> bool:
         """Whether a request may pass. A pause that is over is over for all; anything else is probed first."""
-        if self._refusal is not None and self._refusal.is_pause and now_s >= (self.until_s or 0.0):
+        if self._is_pause and now_s >= (self.until_s or 0.0):
             self.until_s = self._refusal = None
         return self.until_s is None or (now_s >= self.until_s and not self.is_probing)
 
@@ -91,7 +94,10 @@ class Circuit:
         self, error: DipeoError, now_s: float, *, at_least_s: float, kind: type[DipeoError], is_probe: bool
     ) -> None:
         """Lets nobody pass for that long, or for as long as the provider says; longer each time a probe fails."""
-        shut_s = max(self._shut_s * 2 if is_probe else at_least_s, error.retry_after_s or 0.0)
+        is_pause = error.verdict is Verdict.RATE_LIMITED
+        if is_pause and self.until_s is not None and not self._is_pause and not is_probe:
+            return  # the account is worse off than a late answer to an earlier request knows
+        shut_s = max(self._shut_s * 2 if is_probe and not is_pause else at_least_s, error.retry_after_s or 0.0)
         self._shut_s = min(shut_s, LONGEST_COOL_DOWN_S)
         # One that was under way before does not end somebody else's probe: there would soon be two.
         self.is_probing = self.is_probing and not is_probe
@@ -102,6 +108,18 @@ class Circuit:
         """The provider answered; whether nothing is held against it any more."""
         self._outcomes.append((now_s, False))
         return not any(is_fault and at_s > now_s - FORGOTTEN_AFTER_S for at_s, is_fault in self._outcomes)
+
+    def close(self, now_s: float) -> bool:
+        """Lets everybody pass whom the ramp does not hold back; whether nothing is left to be remembered."""
+        self._outcomes.clear()
+        self._shut_s, self._refusal, self.until_s, self.is_probing = self._cool_down_s, None, None, False
+        if self.ramp is not None and self.ramp.is_forgotten(now_s):
+            self.ramp = None
+        return self.ramp is None
+
+    @property
+    def _is_pause(self) -> bool:
+        return self._refusal is not None and self._refusal.is_pause
 
 
 @frozen
@@ -162,6 +180,9 @@ class Circuits:
             for circuit in held:
                 if not circuit.admits(now_s):
                     raise circuit.refusal(request, now_s)
+            for circuit in held:
+                if circuit.ramp is not None and (wait_s := circuit.ramp.enter(now_s)):
+                    raise _held_back(request, wait_s)
             return tuple(circuit for circuit in held if circuit.begin_probe())
 
     def leave(self, probed: tuple[Circuit, ...]) -> None:
@@ -185,7 +206,7 @@ class Circuits:
                 circuit = self.by_place.get(place)
                 if circuit is None or place == but or (circuit.until_s is not None and circuit not in probed):
                     continue
-                if circuit in probed or circuit.note_answer(now_s):
+                if (circuit in probed or circuit.note_answer(now_s)) and circuit.close(now_s):
                     del self.by_place[place]
 
     def failed(self, request: CompletionRequest, error: DipeoError, probed: tuple[Circuit, ...] = ()) -> None:
@@ -199,6 +220,8 @@ class Circuits:
             self._open(request, error, probed, everything, at_least_s=LATCH_S)
         elif error.verdict in _LATCHED:
             self._open(request, error, probed, model, at_least_s=LATCH_S)
+        elif is_ramp_limit(error):
+            self._slow_down(request, error, probed, model)
         elif error.verdict is Verdict.RATE_LIMITED and error.retry_after_s:
             self._open(request, error, probed, model, at_least_s=0.0)
         elif error.status is not None:
@@ -218,6 +241,15 @@ class Circuits:
             circuit = self._circuit(place)
             circuit.open(error, now_s, at_least_s=at_least_s, kind=type(error), is_probe=circuit in probed)
         self.answered(request, probed, attempts=error.attempts, but=place)
+
+    def _slow_down(
+        self, request: CompletionRequest, error: DipeoError, probed: tuple[Circuit, ...], place: Place
+    ) -> None:
+        self.answered(request, probed, attempts=error.attempts)
+        with self._lock:
+            circuit = self._circuit(place)
+            circuit.ramp = circuit.ramp or Ramp()
+            circuit.ramp.begin(self._clock.monotonic_s(), error.retry_after_s or 0.0)
 
     def _circuit(self, place: Place) -> Circuit:
         circuit = self.by_place.get(place)
@@ -246,6 +278,17 @@ class Circuits:
     def __repr__(self) -> str:
         shut = sum(circuit.until_s is not None for circuit in self.by_place.values())
         return f"<Circuits {len(self.by_place)} with failures, {shut} of them open>"
+
+
+def _held_back(request: CompletionRequest, wait_s: float) -> DipeoError:
+    return RateLimitError(
+        f"{request.service.value} asked for slower growth: this call's turn is in {wait_s:.1f} s; nothing was sent.",
+        suggestion="Wait, or name others to ask instead with fallbacks=[...].",
+        provider=request.service.value,
+        model=request.model,
+        retry_after_s=wait_s,
+        sent=False,
+    )
 
 
 def _is_fault(error: DipeoError) -> bool:

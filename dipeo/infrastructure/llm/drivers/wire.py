@@ -41,13 +41,15 @@ class WireRequest:
 class WireReply:
     """An answer: HTTP status, headers (looked up by lower-case name), and the parsed JSON.
 
-    `json` is None and `sample` holds the first 200 characters where the body is no JSON.
+    `json` is None and `sample` holds the first 200 characters where the body is no JSON; `is_cut_off` says that it may
+    have been the beginning of some.
     """
 
     status: int
     headers: Mapping[str, str]
     json: JsonValue
     sample: str = field(default="", repr=False)
+    is_cut_off: bool = False
 
 
 class WireStream(Protocol):

@@ -4,10 +4,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from dipeo.domain.errors import MalformedResponseError
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.wire import Framing, WireReply, WireStream
-from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, readable, sample_of
+from dipeo.infrastructure.llm.wires.framing import parser_for, readable, reply_from
 
 
 class HttpxResponse(Protocol):
@@ -34,14 +33,6 @@ async def reply_of(response: HttpxResponse) -> WireReply:
     finally:
         await response.aclose()
     return reply_from(response.status_code, response.headers, b"".join(chunks))
-
-
-def reply_from(status: int, headers: Mapping[str, str], body: bytes) -> WireReply:
-    """The answer with its body read as JSON; where it is none, with the beginning of the text."""
-    try:
-        return WireReply(status=status, headers=headers, json=parse_json(body))
-    except MalformedResponseError:
-        return WireReply(status=status, headers=headers, json=None, sample=sample_of(body))
 
 
 class HttpxStream(WireStream):

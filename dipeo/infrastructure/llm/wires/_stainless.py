@@ -19,7 +19,8 @@ from dipeo.domain.errors import (
 )
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
-from dipeo.infrastructure.llm.wires._httpx_reply import HttpxStream, reply_from, reply_of
+from dipeo.infrastructure.llm.wires._httpx_reply import HttpxStream, reply_of
+from dipeo.infrastructure.llm.wires.framing import reply_from
 from dipeo.infrastructure.llm.wires.limits import CONNECT_TIMEOUT_S
 
 # One timer for the whole call stands outside; a read may take as long as that allows.

@@ -1,6 +1,7 @@
 """From bytes, however they are cut, to the JSON events of a stream."""
 
 import re
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -8,7 +9,7 @@ import orjson
 
 from dipeo.domain.errors import MalformedResponseError
 from dipeo.domain.json_value import JsonValue
-from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Framing
+from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Framing, WireReply
 from dipeo.infrastructure.llm.wires.limits import MAX_JSON_DEPTH
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
@@ -162,9 +163,22 @@ _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in _STEPS)
 def _parse_repaired(text: bytes) -> JsonValue:
     try:
         value: JsonValue = orjson.loads(text.decode("utf-8", errors="replace"))
-    except orjson.JSONDecodeError:
-        raise MalformedResponseError("The provider sent something that is not JSON.", sample=sample_of(text)) from None
+    except orjson.JSONDecodeError as problem:
+        raise MalformedResponseError(
+            "The provider sent something that is not JSON.",
+            sample=sample_of(text),
+            is_cut_off=problem.pos >= len(problem.doc),
+        ) from None
     return value
+
+
+def reply_from(status: int, headers: Mapping[str, str], body: bytes) -> WireReply:
+    """The answer with its body read as JSON; where it is none, with the beginning of the text."""
+    try:
+        return WireReply(status=status, headers=headers, json=parse_json(body))
+    except MalformedResponseError as problem:
+        is_cut_off = problem.context.get("is_cut_off") is True
+        return WireReply(status=status, headers=headers, json=None, sample=sample_of(body), is_cut_off=is_cut_off)
 
 
 def sample_of(body: bytes) -> str:

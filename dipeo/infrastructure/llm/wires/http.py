@@ -20,7 +20,7 @@ from dipeo.domain.errors import (
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
-from dipeo.infrastructure.llm.wires.framing import parse_json, parser_for, readable, sample_of
+from dipeo.infrastructure.llm.wires.framing import parser_for, readable, reply_from
 from dipeo.infrastructure.llm.wires.limits import (
     ACCEPTED_CODINGS,
     CONNECT_TIMEOUT_S,
@@ -222,10 +222,7 @@ async def _reply_of(response: aiohttp.ClientResponse, unfinished: set[aiohttp.Cl
         raise
     finally:
         unfinished.discard(response)
-    try:
-        return WireReply(status=response.status, headers=response.headers, json=parse_json(body))
-    except MalformedResponseError:
-        return WireReply(status=response.status, headers=response.headers, json=None, sample=sample_of(body))
+    return reply_from(response.status, response.headers, body)
 
 
 async def _bounded_body_of(response: aiohttp.ClientResponse) -> bytes:

@@ -37,9 +37,10 @@ class RetryingModel(ChatModelPort):
 
     A provider's own wait (`retry_after_s`) is kept to when it is longer than ours; a wait that does not fit the
     deadline is not begun. Where the outcome is unknown, and the work perhaps billed, another attempt is made only with
-    `retries_unknown_outcome`. A stream is never begun again after its first event. While the request has candidates
-    left, long waits and repeated overloads are left to whoever asks those. A `budget` bounds the retries of all calls
-    together; one that waits as the provider asked costs nothing of it.
+    `retries_unknown_outcome`, and never where the answer would come again, such as a web page. A stream is never begun
+    again after its first event. While the request has candidates left, long waits and repeated overloads are left to
+    whoever asks those. A `budget` bounds the retries of all calls together; one that waits as the provider asked costs
+    nothing of it.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class RetryingModel(ChatModelPort):
         if not error.is_retryable:
             if not (error.is_outcome_unknown and self._retries_unknown_outcome):
                 return "a retry would not help, or might be billed twice"
+            if error.context.get("is_lasting"):
+                return "the same request would be answered in the same way"
         elif (limit := history.has_exhausted(request, error)) is not None:
             empty = error.verdict is Verdict.EMPTY_RESPONSE
             return "the answer was empty before" if empty else f"{limit} retries did not help"

@@ -154,6 +154,7 @@ _NO_ANSWER = (
                 outcome=unknown(MalformedResponseError),
             ),
         ),
+        note="Not tried again under any policy: the page would come again.",
     ),
     FaultRow(
         id="F29",

@@ -46,7 +46,7 @@ def _quota(quota_id: str, *, retry_in: str = "", value: str = "10") -> list[Json
     return [*details, {"@type": f"{kind}.RetryInfo", "retryDelay": retry_in}] if retry_in else details
 
 
-_NO_RAMP = "Nothing is sent for as long as the provider says. How fast usage grows after that is the caller's to bound."
+_RAMP = "Nothing is sent for as long as the provider says; then one call, and twice as many in each second after."
 
 ROWS = (
     FaultRow(
@@ -160,7 +160,7 @@ ROWS = (
             ),
         ),
         absent=only(ANTHROPIC, why="Anthropic's own code."),
-        note=_NO_RAMP,
+        note=_RAMP,
     ),
     FaultRow(
         id="F09",
@@ -197,6 +197,6 @@ ROWS = (
             for status in (429, 503)
         ),
         absent=only(*OPENAI, why="OpenAI's own code."),
-        note=_NO_RAMP,
+        note=_RAMP,
     ),
 )

@@ -100,6 +100,7 @@ _TOO_MUCH = (
             _unreadable("F41.number", b"9" * 5_000),
             _unreadable("F41.nan", b"NaN"),
         ),
+        note="A whole answer of this kind is not tried again under any policy; in a stream it is an event as in F61.",
     ),
     FaultRow(
         id="F42",
