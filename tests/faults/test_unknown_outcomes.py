@@ -34,15 +34,18 @@ async def _requests(dialect: Dialect, wire: WireName, names: tuple[str, ...], mo
 @pytest.mark.parametrize("wire", [WireName.HTTP, WireName.SDK])
 @pytest.mark.parametrize("dialect", Dialect)
 async def test_an_answer_that_broke_off_is_asked_for_again_by_order(dialect: Dialect, wire: WireName) -> None:
+    """Whoever allows to pay twice has all attempts."""
     assert await _requests(dialect, wire, BROKEN_OFF, Mode.UNARY) == dict.fromkeys(BROKEN_OFF, MAX_ATTEMPTS)
 
 
 @pytest.mark.parametrize("wire", [WireName.HTTP, WireName.SDK])
 @pytest.mark.parametrize("dialect", Dialect)
 async def test_an_answer_that_would_come_again_is_not_asked_for_again(dialect: Dialect, wire: WireName) -> None:
+    """No policy makes another answer of it."""
     assert await _requests(dialect, wire, LASTING, Mode.UNARY) == dict.fromkeys(LASTING, 1)
 
 
 @pytest.mark.parametrize("dialect", Dialect)
 async def test_a_web_page_instead_of_a_stream_is_not_asked_for_again(dialect: Dialect) -> None:
+    """Its media type says what it is before anything is read."""
     assert await _requests(dialect, WireName.HTTP, ("F28",), Mode.STREAM) == {"F28": 1}

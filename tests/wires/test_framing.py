@@ -22,6 +22,7 @@ from dipeo.infrastructure.llm.wires.framing import (
     readable,
     sample_of,
 )
+from dipeo.infrastructure.llm.wires.limits import MAX_JSON_CONTAINERS, MAX_JSON_VALUES
 
 JSON_OBJECTS = st.dictionaries(
     st.text(max_size=8), st.one_of(st.text(max_size=20), st.integers(-(2**40), 2**40), st.booleans()), max_size=4
@@ -320,3 +321,19 @@ def test_a_reply_that_is_json_has_no_sample() -> None:
     """There is nothing to show that the value does not say."""
     reply = framing.reply_from(200, {}, b'{"a": 1}')
     assert (reply.json, reply.sample, reply.is_cut_off) == ({"a": 1}, "", False)
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        (b"[],", MAX_JSON_CONTAINERS),
+        (b"{},", MAX_JSON_CONTAINERS),
+        (b"0,", MAX_JSON_VALUES),
+    ],
+)
+def test_more_values_than_anybody_answers_with_are_not_parsed(value: bytes, allowed: int) -> None:
+    """Counted before anything is made of them; so many that are allowed are read."""
+    fits = b"[" + value * (allowed - 1) + b"0]"
+    assert isinstance(framing.parse_json(fits), list)
+    with pytest.raises(MalformedResponseError, match="too many values"):
+        framing.parse_json(fits[:-2] + value * 2 + b"0]")

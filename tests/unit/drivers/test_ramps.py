@@ -32,11 +32,13 @@ class TestRamp:
     """The way back, by itself."""
 
     def test_nobody_passes_before_the_provider_s_time_is_over(self) -> None:
+        """Whoever comes before is told how long it lasts."""
         ramp, begins_at_s = begun()
         assert ramp.enter(begins_at_s - 0.5) == 0.5
         assert ramp.enter(begins_at_s) == 0.0
 
     def test_twice_as_many_have_passed_after_each_second(self) -> None:
+        """One, two, four: what passes in a second is what passed before it."""
         ramp, begins_at_s = begun()
         passed = []
         for second in range(6):
@@ -45,6 +47,7 @@ class TestRamp:
         assert [passed.count(second) for second in range(6)] == [1, 1, 2, 4, 8, 16]
 
     def test_everybody_is_given_a_turn_of_their_own_and_passes_then(self) -> None:
+        """No two turns are the same, and each is kept."""
         ramp, begins_at_s = begun()
         now_s = begins_at_s - 1.0
         turns = [now_s + ramp.enter(now_s) for _ in range(500)]
@@ -52,24 +55,28 @@ class TestRamp:
         assert [ramp.enter(turn) for turn in turns] == [0.0] * 500
 
     def test_who_comes_later_waits_behind_those_who_have_a_turn(self) -> None:
+        """Unless a turn is due, and not taken yet."""
         ramp, begins_at_s = begun()
         turns = [ramp.enter(begins_at_s - 1.0) for _ in range(8)]
         assert ramp.enter(begins_at_s) == 0.0  # the first turn, whoever takes it
         assert 1.0 + ramp.enter(begins_at_s) > turns[-1]
 
     def test_turns_that_nobody_took_do_not_hold_up_the_others(self) -> None:
+        """What is due may pass, whoever it is."""
         ramp, begins_at_s = begun()
         assert [ramp.enter(begins_at_s + 3.0) for _ in range(8)] == [0.0] * 8
         assert ramp.enter(begins_at_s + 3.0) == pytest.approx(3.17 - 3.0, abs=0.01)  # log2(9)
 
     @pytest.mark.parametrize(("refusals", "doubling_s"), [(1, 1.0), (2, 2.0), (3, 4.0), (7, 60.0), (9, 60.0)])
     def test_each_refusal_halves_the_growth(self, refusals: int, doubling_s: float) -> None:
+        """Down to a doubling a minute."""
         ramp, begins_at_s = begun(refusals)
         assert ramp.enter(begins_at_s) == 0.0
         assert ramp.enter(begins_at_s) == doubling_s
         assert doubling_s <= LONGEST_DOUBLING_S
 
     def test_refusals_of_what_was_under_way_count_as_one_and_the_longest_wait_holds(self) -> None:
+        """A burst that is refused is one refusal."""
         ramp = Ramp()
         for wait_s in (2.0, 5.0, 1.0):
             ramp.begin(100.0, wait_s)
@@ -78,10 +85,12 @@ class TestRamp:
         assert ramp.enter(105.0) == 1.0  # the second turn
 
     def test_after_ten_doublings_nobody_is_held_back(self) -> None:
+        """The ramp is over."""
         ramp, begins_at_s = begun()
         assert all(ramp.enter(begins_at_s + DOUBLINGS) == 0.0 for _ in range(5_000))
 
     def test_what_was_is_remembered_for_a_quarter_of_an_hour(self) -> None:
+        """Counted from the end of the ramp."""
         ramp, begins_at_s = begun()
         over_at_s = begins_at_s + DOUBLINGS
         assert not ramp.is_forgotten(over_at_s + REMEMBERED_S - 1.0)
@@ -103,6 +112,7 @@ class TestCircuits:
 
     @pytest.mark.parametrize("code", sorted(RAMP_CODES))
     def test_a_limit_on_growth_lets_one_model_s_calls_return_one_after_the_other(self, code: str) -> None:
+        """Another model is asked meanwhile."""
         clock = ManualClock()
         circuits = Circuits(FakeKeys(), clock)
         circuits.failed(request(), refused_with(code))
@@ -118,6 +128,7 @@ class TestCircuits:
             circuits.enter(request())
 
     def test_another_rate_limit_lets_all_return_at_once(self) -> None:
+        """Its pause is over for all."""
         clock = ManualClock()
         circuits = Circuits(FakeKeys(), clock)
         circuits.failed(request(), refused_with("rate_limit_exceeded"))
@@ -125,6 +136,7 @@ class TestCircuits:
         assert [circuits.enter(request()) for _ in range(3)] == [(), (), ()]
 
     def test_answers_do_not_end_a_ramp_before_its_time(self) -> None:
+        """Nor do they make the next refusal the first one."""
         clock = ManualClock()
         circuits = Circuits(FakeKeys(), clock)
         circuits.failed(request(), refused_with("slow_down"))
@@ -143,6 +155,7 @@ class TestCircuits:
         assert caught.value.retry_after_s == 2.0  # half the growth of the first time
 
     def test_an_answer_after_a_quarter_of_an_hour_leaves_nothing_behind(self) -> None:
+        """A call pays nothing for it any more."""
         clock = ManualClock()
         circuits = Circuits(FakeKeys(), clock)
         circuits.failed(request(), refused_with("slow_down"))
@@ -151,6 +164,7 @@ class TestCircuits:
         assert circuits.by_place == {}
 
     def test_a_limit_on_growth_shows_that_a_latched_model_is_there_again(self) -> None:
+        """The probe was refused for another reason than the quota."""
         clock = ManualClock()
         circuits = Circuits(FakeKeys(), clock)
         circuits.failed(request(), errors.QuotaExhaustedError(status=429))
@@ -163,6 +177,7 @@ class TestCircuits:
         assert circuits.enter(request()) == ()
 
     def test_an_outage_during_a_ramp_opens_the_circuit_and_the_ramp_goes_on_after_it(self) -> None:
+        """The one does not make up for the other."""
         clock = ManualClock()
         circuits = Circuits(FakeKeys(), clock, failures=2, cool_down_s=1.0)
         circuits.failed(request(), refused_with("slow_down"))

@@ -10,7 +10,7 @@ import orjson
 from dipeo.domain.errors import MalformedResponseError
 from dipeo.domain.json_value import JsonValue
 from dipeo.infrastructure.llm.drivers.wire import END_OF_STREAM, Framing, WireReply
-from dipeo.infrastructure.llm.wires.limits import MAX_JSON_DEPTH
+from dipeo.infrastructure.llm.wires.limits import MAX_JSON_CONTAINERS, MAX_JSON_DEPTH, MAX_JSON_VALUES
 
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 SAMPLE_CHARS: Final = 200
@@ -130,17 +130,21 @@ def readable(event: JsonValue) -> JsonValue:
 
 
 def parse_json(text: bytes) -> JsonValue:
-    """The JSON value, strictly: no NaN, no bare infinities, bounded depth. Raises `MalformedResponseError`.
+    """The JSON value, strictly: no NaN, no bare infinities, bounded depth and size. Raises `MalformedResponseError`.
 
     Bytes that are not UTF-8 become U+FFFD rather than an error: one broken character must not cost the answer.
     """
     value: JsonValue
+    containers = text.count(b"[") + text.count(b"{")
+    # A text that is shorter than so many commas need not be looked through for them.
+    if containers > MAX_JSON_CONTAINERS or (len(text) > MAX_JSON_VALUES and text.count(b",") > MAX_JSON_VALUES):
+        raise MalformedResponseError("The provider sent JSON of too many values.")
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         value = _parse_repaired(text)
     # So few brackets cannot nest too deeply, and nearly every text has so few.
-    if text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH and _depth_of(text) > MAX_JSON_DEPTH:
+    if containers > MAX_JSON_DEPTH and _depth_of(text) > MAX_JSON_DEPTH:
         raise _too_deep()
     return value
 

@@ -13,6 +13,12 @@ MAX_JSON_DEPTH: Final = 100
 """How deeply an answer's JSON may be nested. The parser itself stops at 1024, which is too late: copying a value that
 is nested 500 times already exceeds Python's recursion limit."""
 
+MAX_JSON_CONTAINERS: Final = 1_000_000
+MAX_JSON_VALUES: Final = 8_000_000
+"""How many arrays and objects an answer's JSON may have, and how many values, going by its brackets and commas. A body
+of 64 MiB has room for twenty million arrays: a gigabyte of memory, and seconds in which the parser lets nothing else
+run, in a thread of its own neither."""
+
 ACCEPTED_CODINGS: Final = "gzip, deflate"
 """The compressions that are asked for. Others unfold a few kilobytes into gigabytes in one step."""
 

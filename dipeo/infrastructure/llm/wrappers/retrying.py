@@ -38,9 +38,8 @@ class RetryingModel(ChatModelPort):
     A provider's own wait (`retry_after_s`) is kept to when it is longer than ours; a wait that does not fit the
     deadline is not begun. Where the outcome is unknown, and the work perhaps billed, another attempt is made only with
     `retries_unknown_outcome`, and never where the answer would come again, such as a web page. A stream is never begun
-    again after its first event. While the request has candidates left, long waits and repeated overloads are left to
-    whoever asks those. A `budget` bounds the retries of all calls together; one that waits as the provider asked costs
-    nothing of it.
+    again after its first event. While candidates are left, long waits and repeated overloads are left to whoever asks
+    those. A `budget` bounds the retries of all calls together; waiting as the provider asked costs nothing of it.
     """
 
     def __init__(
