@@ -9,7 +9,9 @@ from dipeo.domain.service import LLMService
 from dipeo.infrastructure.llm.drivers.circuits import Circuits
 from dipeo.infrastructure.llm.drivers.ramps import (
     DOUBLINGS,
+    FIRST_DOUBLING_S,
     LONGEST_DOUBLING_S,
+    LONGEST_WAIT_S,
     RAMP_CODES,
     REMEMBERED_S,
     Ramp,
@@ -83,6 +85,22 @@ class TestRamp:
         assert ramp.enter(104.0) == 1.0
         assert ramp.enter(105.0) == 0.0
         assert ramp.enter(105.0) == 1.0  # the second turn
+
+    def test_refusals_that_name_no_time_are_one_refusal_for_a_second(self) -> None:
+        """What was sent before the first of them is refused soon after it, and says nothing new."""
+        ramp = Ramp()
+        for number in range(100):
+            ramp.begin(100.0 + number / 1000, 0.0)
+        assert ramp.enter(100.5) == pytest.approx(0.599)
+        assert ramp.enter(101.099) == 0.0
+        assert ramp.enter(101.099) == FIRST_DOUBLING_S
+
+    def test_nobody_is_kept_away_for_longer_than_an_hour(self) -> None:
+        """Whatever the provider says, somebody looks again."""
+        ramp = Ramp()
+        ramp.begin(100.0, 600_000.0)
+        assert ramp.enter(100.0) == LONGEST_WAIT_S
+        assert ramp.enter(100.0 + LONGEST_WAIT_S) == 0.0
 
     def test_after_ten_doublings_nobody_is_held_back(self) -> None:
         """The ramp is over."""

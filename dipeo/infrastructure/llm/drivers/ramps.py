@@ -10,6 +10,7 @@ RAMP_CODES: Final = frozenset({"slow_down", "ramp_limit_exceeded"})
 
 FIRST_DOUBLING_S: Final = 1.0
 LONGEST_DOUBLING_S: Final = 60.0
+LONGEST_WAIT_S: Final = 3600.0
 DOUBLINGS: Final = 10
 REMEMBERED_S: Final = 900.0
 EARLY_S: Final = 0.001
@@ -37,9 +38,14 @@ class Ramp:
         self._passed = self._promised = 0
 
     def begin(self, now_s: float, wait_s: float) -> None:
-        """Takes note of a refusal. Those that were under way when the ramp began say nothing new."""
+        """Takes note of a refusal, and lets nobody pass for as long as the provider says: a second to an hour.
+
+        What was under way already is refused in that time, and says nothing new.
+        """
+        wait_s = min(max(wait_s, FIRST_DOUBLING_S), LONGEST_WAIT_S)
         if now_s < self._begins_at_s:
             self._begins_at_s = max(self._begins_at_s, now_s + wait_s)
+            self._promised = 0
             return
         self._doubling_s = min(self._doubling_s * 2 or FIRST_DOUBLING_S, LONGEST_DOUBLING_S)
         self._begins_at_s = now_s + wait_s
