@@ -21,7 +21,7 @@ CLIENTS = 200
 def test_all_are_answered_and_come_back_no_faster_than_doubling(
     headers: dict[str, str], wait_s: float, max_latency_s: float
 ) -> None:
-    """The first burst is one refusal, however it trickles in; no second sees more than all the seconds before."""
+    """The first burst is one refusal, however it trickles in; each second after it sees twice the one before."""
 
     def slow_down(asked: Asked) -> Reply | Fault:
         if asyncio.get_running_loop().time() < 0.5:

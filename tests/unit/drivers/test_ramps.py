@@ -95,6 +95,14 @@ class TestRamp:
         assert ramp.enter(101.099) == 0.0
         assert ramp.enter(101.099) == FIRST_DOUBLING_S
 
+    def test_a_pause_that_grows_gives_its_first_turn_to_somebody(self) -> None:
+        """Turns promised before are too early: were they counted, load would begin with the second turn."""
+        ramp = Ramp()
+        ramp.begin(100.0, 1.0)
+        assert [ramp.enter(100.0), ramp.enter(100.0)] == [1.0, 2.0]
+        ramp.begin(100.5, 1.0)
+        assert [ramp.enter(101.0), ramp.enter(101.0)] == [0.5, 1.5]
+
     def test_nobody_is_kept_away_for_longer_than_an_hour(self) -> None:
         """Whatever the provider says, somebody looks again."""
         ramp = Ramp()

@@ -45,7 +45,7 @@ class Ramp:
         wait_s = min(max(wait_s, FIRST_DOUBLING_S), LONGEST_WAIT_S)
         if now_s < self._begins_at_s:
             self._begins_at_s = max(self._begins_at_s, now_s + wait_s)
-            self._promised = 0
+            self._promised = 0  # whoever holds a turn comes too early for it now, and is given another
             return
         self._doubling_s = min(self._doubling_s * 2 or FIRST_DOUBLING_S, LONGEST_DOUBLING_S)
         self._begins_at_s = now_s + wait_s
