@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from dipeo.domain.usage import Usage as Usage
     from dipeo.facade import connect as connect
     from dipeo.facade import connect_sync as connect_sync
-    from dipeo.facade import load_conversation as load_conversation
     from dipeo.facade import load_person as load_person
-    from dipeo.facade import save_conversation as save_conversation
+    from dipeo.infrastructure.documents.conversation_file import load_conversation as load_conversation
+    from dipeo.infrastructure.documents.conversation_file import save_conversation as save_conversation
 
 __version__ = "0.1.0"
 
@@ -57,9 +57,9 @@ _HOMES = {
     "Usage": "dipeo.domain.usage",
     "connect": "dipeo.facade",
     "connect_sync": "dipeo.facade",
-    "load_conversation": "dipeo.facade",
+    "load_conversation": "dipeo.infrastructure.documents.conversation_file",
     "load_person": "dipeo.facade",
-    "save_conversation": "dipeo.facade",
+    "save_conversation": "dipeo.infrastructure.documents.conversation_file",
 }
 
 __all__ = ["errors", *_HOMES]  # noqa: PLE0604  # built from the table, so that the two cannot differ

@@ -6,12 +6,11 @@ from dependency_injector import containers, providers
 
 from dipeo.config import Settings
 from dipeo.container.adapters import adapter_builders
-from dipeo.container.beside import build_context, build_embeddings, build_model_lists, build_prompt_sizes
+from dipeo.container.beside import build_catalog, build_context, build_embeddings, build_model_lists, build_prompt_sizes
 from dipeo.container.key_sources import build_keys
 from dipeo.container.stack import build_stack
 from dipeo.container.wires import ChosenWires, modules_for
 from dipeo.infrastructure.catalog.aliases import InMemoryAliases
-from dipeo.infrastructure.catalog.model_catalog import LayeredCatalog
 from dipeo.infrastructure.clock import SystemClock
 from dipeo.infrastructure.ledger.in_memory import InMemoryLedger
 from dipeo.infrastructure.llm.drivers.endpoints import EndpointDirectory
@@ -42,7 +41,7 @@ class Container(containers.DeclarativeContainer):
     aliases = _Shared(InMemoryAliases)
     prompts = _Shared(FilePrompts, settings.provided.base_dir)
     counter = _Shared(CalibratingTokenCounter, aliases=aliases)
-    catalog = _Shared(LayeredCatalog, aliases=aliases, clock=clock, user_file=settings.provided.catalog_file)
+    catalog = _Shared(build_catalog, aliases=aliases, clock=clock, user_file=settings.provided.catalog_file)
 
     # from a request to a provider
     open_wire = _Shared(ChosenWires, settings.provided.wires)
@@ -58,7 +57,7 @@ class Container(containers.DeclarativeContainer):
         keys=keys,
         clock=clock,
         counter=counter,
-        catalog=catalog,
+        catalog=catalog.provider,
     )
 
     # what applications see

@@ -190,6 +190,29 @@ def test_a_wired_service_loads_no_sdk() -> None:
     assert not loaded & (HEAVY - {"aiohttp", "dependency_injector", "pydantic"})
 
 
+def test_a_wired_service_loads_only_what_it_was_asked_for() -> None:
+    """What is not configured is not loaded either: hedging, files of keys, prices, documents, the sync door."""
+    loaded = modules_after(
+        "import asyncio, dipeo\n"
+        "async def main():\n"
+        "    async with dipeo.connect(dipeo.Settings(environ={})):\n"
+        "        pass\n"
+        "asyncio.run(main())"
+    )
+    llm = "dipeo.infrastructure.llm"
+    unused = {
+        f"{llm}.wrappers.hedging",
+        "dipeo.infrastructure.catalog.model_catalog",
+        "dipeo.infrastructure.documents.conversation_file",
+        "dipeo.infrastructure.keys.key_file",
+        "dipeo.infrastructure.prompts.front_matter",
+        "dipeo.infrastructure.sync_door",
+        "dipeo.domain.catalog",
+    }
+    assert f"{llm}.wrappers.retrying" in loaded
+    assert not loaded & unused
+
+
 def test_an_sdk_is_named_in_one_module() -> None:
     """Each official SDK is imported by its own wire and by nothing else in the package."""
     named: dict[str, list[str]] = {}

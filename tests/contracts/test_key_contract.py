@@ -9,7 +9,10 @@ import pytest
 from dipeo.domain.errors import MalformedAPIKeyError
 from dipeo.domain.ports import APIKeyPort
 from dipeo.domain.service import LLMService
-from dipeo.infrastructure.keys import ChainedKeys, DotenvKeys, EnvironmentKeys, FileKeys
+from dipeo.infrastructure.keys.chained import ChainedKeys
+from dipeo.infrastructure.keys.dotenv_file import DotenvKeys
+from dipeo.infrastructure.keys.environment import EnvironmentKeys
+from dipeo.infrastructure.keys.key_file import FileKeys
 from dipeo.testing import FakeKeys
 
 CANARY = "sk-canary-99f1c2"

@@ -77,7 +77,20 @@ def _module_name(path: Path) -> str:
 
 
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        # A quoted type is quoted for the sake of imports; a reader wants the type.
+        if isinstance(node, ast.AnnAssign) or (isinstance(node, ast.arg) and node.annotation):
+            node.annotation = _unquoted(node.annotation)
+        elif isinstance(node, _Function) and node.returns:
+            node.returns = _unquoted(node.returns)
+    return tree
+
+
+def _unquoted(annotation: ast.expr) -> ast.expr:
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return ast.parse(annotation.value, mode="eval").body
+    return annotation
 
 
 def _published_from(tree: ast.Module) -> dict[str, list[str]]:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from dipeo.domain.errors import ConfigurationError, PromptRefusedError
 from dipeo.domain.ports.prompts import PromptPort
 from dipeo.domain.prompt import PromptFile
-from dipeo.infrastructure.prompts import FilePrompts
 from dipeo.infrastructure.prompts.contained_file import open_below
+from dipeo.infrastructure.prompts.file_prompts import FilePrompts
 
 SECRET = "canary-outside-7f3a"
 NOBODY = 65534

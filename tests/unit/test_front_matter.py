@@ -8,7 +8,7 @@ from dipeo.domain.errors import PromptRefusedError
 from dipeo.domain.prompt import PromptFile, fill_in
 from dipeo.domain.sampling import NO_SAMPLING, ReasoningEffort, Sampling
 from dipeo.domain.service import LLMService
-from dipeo.infrastructure.prompts import parse_prompt
+from dipeo.infrastructure.prompts.front_matter import parse_prompt
 
 
 def prompt_with(matter: str, body: str = "Say hello.") -> PromptFile:

@@ -12,7 +12,10 @@ import pytest
 from dipeo.domain.errors import ConfigurationError, DipeoError, MalformedAPIKeyError
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.service import LLMService
-from dipeo.infrastructure.keys import ChainedKeys, DotenvKeys, EnvironmentKeys, FileKeys
+from dipeo.infrastructure.keys.chained import ChainedKeys
+from dipeo.infrastructure.keys.dotenv_file import DotenvKeys
+from dipeo.infrastructure.keys.environment import EnvironmentKeys
+from dipeo.infrastructure.keys.key_file import FileKeys
 from dipeo.infrastructure.keys.variable_name import USUAL_VARIABLES
 
 CANARY = "sk-canary-4b1d0c"

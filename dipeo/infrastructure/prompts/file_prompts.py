@@ -12,7 +12,6 @@ from dipeo.domain.errors import ConfigurationError
 from dipeo.domain.ports.prompts import PromptPort
 from dipeo.domain.prompt import PromptFile
 from dipeo.infrastructure.prompts.contained_file import FileStamp, read_contained, stamp_of
-from dipeo.infrastructure.prompts.front_matter import parse_prompt
 from dipeo.infrastructure.prompts.prompt_name import path_below
 from dipeo.infrastructure.prompts.refusal import refusal
 
@@ -58,6 +57,8 @@ class FilePrompts(PromptPort):
         if content is None:
             self._forget(name)
             return None
+        from dipeo.infrastructure.prompts.front_matter import parse_prompt  # loaded where there is a file to read
+
         prompt = parse_prompt(_decode(content.data, name=name), name=name)
         self._remember(name, _Cached(path=os.path.join(self._base, relative), stamp=content.stamp, prompt=prompt))
         return prompt

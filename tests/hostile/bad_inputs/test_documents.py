@@ -11,8 +11,8 @@ from dipeo.domain.prompt import fill_in
 from dipeo.facade import wired
 from dipeo.infrastructure.catalog.catalog_file import read_catalog_file
 from dipeo.infrastructure.documents.conversation_file import load_conversation
-from dipeo.infrastructure.keys import FileKeys
-from dipeo.infrastructure.prompts import FilePrompts
+from dipeo.infrastructure.keys.key_file import FileKeys
+from dipeo.infrastructure.prompts.file_prompts import FilePrompts
 from tests.hostile.bad_inputs.documents import (
     CATALOGUES,
     CONVERSATIONS,

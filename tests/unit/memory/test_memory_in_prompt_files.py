@@ -7,7 +7,7 @@ import pytest
 from dipeo.domain.errors import PromptRefusedError
 from dipeo.domain.memory import Goldfish, LastMessages, LastTokens, MemoryPolicy, RememberEverything
 from dipeo.facade import load_person
-from dipeo.infrastructure.prompts import parse_prompt
+from dipeo.infrastructure.prompts.front_matter import parse_prompt
 
 
 @pytest.mark.parametrize(

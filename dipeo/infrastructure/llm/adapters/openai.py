@@ -19,8 +19,8 @@ from dipeo.infrastructure.llm.adapters._chat_reply import decode_completion
 from dipeo.infrastructure.llm.adapters._chat_request import encode_request
 from dipeo.infrastructure.llm.adapters._chat_stream import ChatStreamDecoder
 from dipeo.infrastructure.llm.adapters._openai_chat import DIALECT, capabilities_of, is_to_call_and_think
-from dipeo.infrastructure.llm.adapters._responses import TwoDialectAdapter
 from dipeo.infrastructure.llm.adapters._responses_dialect import ResponsesDialect
+from dipeo.infrastructure.llm.adapters._two_dialects import TwoDialectAdapter
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
 from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable
 

@@ -11,7 +11,7 @@ from dipeo.infrastructure.llm.adapters._chat_reply import decode_completion
 from dipeo.infrastructure.llm.adapters._chat_request import encode_request
 from dipeo.infrastructure.llm.adapters._chat_stream import ChatStreamDecoder
 from dipeo.infrastructure.llm.adapters._compatible_profiles import PROFILES, Profile, capabilities_of
-from dipeo.infrastructure.llm.adapters._responses import TwoDialectAdapter
+from dipeo.infrastructure.llm.adapters._two_dialects import TwoDialectAdapter
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder
 from dipeo.infrastructure.llm.drivers.provider_errors import (
     TOO_LONG,

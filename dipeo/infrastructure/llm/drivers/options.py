@@ -1,7 +1,6 @@
 """Reads and checks the options of a call."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Final
 
 from attrs import field, frozen
@@ -83,6 +82,8 @@ def read_options(options: CompletionOptions) -> CallOptions:
 
 
 def _unknown(name: str) -> ValidationError:
+    from difflib import get_close_matches  # loaded for the mistake alone
+
     near = get_close_matches(name, KNOWN_OPTIONS, n=1)
     known = ", ".join(sorted(KNOWN_OPTIONS))
     hint = f"Did you mean {near[0]!r}?" if near else f"Known options: {known}."
