@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from tests.docs.page import DOCS, ROOT
@@ -80,9 +81,11 @@ def _tree(path: Path) -> ast.Module:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         # A quoted type is quoted for the sake of imports; a reader wants the type.
-        if isinstance(node, ast.AnnAssign) or (isinstance(node, ast.arg) and node.annotation):
+        if isinstance(node, ast.AnnAssign):
             node.annotation = _unquoted(node.annotation)
-        elif isinstance(node, _Function) and node.returns:
+        if isinstance(node, ast.arg) and node.annotation:
+            node.annotation = _unquoted(node.annotation)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns:
             node.returns = _unquoted(node.returns)
     return tree
 
@@ -97,7 +100,9 @@ def _published_from(tree: ast.Module) -> dict[str, list[str]]:
     """The names that a module publishes from others: those in `__all__`, and those imported `as` themselves."""
     listed = {name for node in tree.body if isinstance(node, ast.Assign) for name in _all_in(node)}
     found: dict[str, list[str]] = {}
-    for node in tree.body:
+    # Those that are imported when they are first asked for stand in the block for type checkers.
+    blocks = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.If))]
+    for node in chain.from_iterable(blocks):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dipeo."):
             names = [alias.name for alias in node.names if alias.name in listed or alias.name == alias.asname]
             if names:
