@@ -20,17 +20,21 @@ class EnvironmentKeys(APIKeyPort):
     def __init__(self, environ: Mapping[str, str], *, file_name: str | None = None) -> None:
         self._values: Final = {name: value for name, value in environ.items() if value and may_hold_key(name)}
         self._secrets: Final[dict[str, Secret]] = {}
+        self._usual: Final[dict[LLMService, Secret]] = {}
         self._file_name: Final = file_name
 
     def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
         """The key, or None where no variable holds it. Raises `MalformedAPIKeyError` naming the variable."""
+        if api_key_id is None and service in self._usual:
+            return self._usual[service]
         for variable in variables_for(service, api_key_id):
             secret = self._secrets.get(variable)
+            if secret is None and variable in self._values:
+                secret = self._secrets[variable] = Secret(self._values[variable], name=self._in_words(variable))
             if secret is not None:
-                return secret
-            if variable in self._values:
-                secret = Secret(self._values[variable], name=self._in_words(variable))
-                self._secrets[variable] = secret
+                if api_key_id is None:
+                    # Asked for twice in every call, and these variables do not change.
+                    self._usual[service] = secret
                 return secret
         return None
 

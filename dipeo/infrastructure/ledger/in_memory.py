@@ -9,9 +9,9 @@ from dipeo.domain.ports.ledger import LedgerPort
 
 
 class InMemoryLedger(LedgerPort):
-    """Keeps the newest attempts, 10,000 unless told otherwise; older ones are forgotten, so that memory is bounded."""
+    """Keeps the newest attempts, 1,000 unless told otherwise; older ones are forgotten, so that memory is bounded."""
 
-    def __init__(self, *, max_attempts_kept: int = 10_000) -> None:
+    def __init__(self, *, max_attempts_kept: int = 1_000) -> None:
         check_number("max_attempts_kept", max_attempts_kept, minimum=1, is_whole=True)
         self._max_attempts_kept = max_attempts_kept
         # Ordered: a plain dict finds its first entry slowly once many before it were deleted.

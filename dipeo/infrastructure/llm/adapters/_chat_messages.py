@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -36,6 +36,9 @@ _UNNAMEABLE = re.compile(r"[\s<|\\/>]+")
 
 Entry = dict[str, JsonValue]
 
+_PLAIN_ROLES: Final[Mapping[Role, str]] = {role: role.value for role in (Role.SYSTEM, Role.USER, Role.ASSISTANT)}
+"""The roles that every model knows, and whose messages are sent as they are."""
+
 
 @frozen
 class _Context:
@@ -57,6 +60,12 @@ def encode_messages(
     context: _Context | None = None
     for position, message in enumerate(messages):
         role, parts = message.role, message.parts
+        if len(parts) == 1 and message.name is None and not dialect.splits_tool_and_user:
+            # Nearly every message: nothing about it needs a second look.
+            part, word = parts[0], _PLAIN_ROLES.get(role)
+            if word is not None and type(part) is TextPart:
+                encoded.append({"role": word, "content": part.text})
+                continue
         if dialect.splits_tool_and_user and role is Role.USER and position and messages[position - 1].role is Role.TOOL:
             encoded.append({"role": "assistant", "content": BETWEEN_TEXT})
             reason = "the provider wants the assistant to speak between a tool and a user."

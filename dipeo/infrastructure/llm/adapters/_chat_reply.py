@@ -177,15 +177,18 @@ def decode_usage(body: JsonObject) -> Usage:
     asked, answered = count_in(usage.get("prompt_tokens")), count_in(usage.get("completion_tokens"))
     if not asked and not answered and not counts_in(usage):
         return UNREPORTED_USAGE
-    read = object_in(usage.get("prompt_tokens_details"))
-    reasoned = count_in(object_in(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    cached, written = (read.get("cached_tokens"), read.get("cache_write_tokens")) if isinstance(read, dict) else (0, 0)
+    thought = made.get("reasoning_tokens") if isinstance(made, dict) else 0
+    # Most are zero or missing, and need no check.
+    reasoned = count_in(thought) if thought else 0
     if reasoned and usage.get("total_tokens") == asked + answered + reasoned:
         # xAI counts reasoning beside the completion; the total gives it away.
         answered += reasoned
     return Usage(
         input_tokens=asked,
         output_tokens=answered,
-        cached_tokens=count_in(read.get("cached_tokens")) or count_in(usage.get("prompt_cache_hit_tokens")),
-        cache_write_tokens=count_in(read.get("cache_write_tokens")),
+        cached_tokens=(count_in(cached) if cached else 0) or count_in(usage.get("prompt_cache_hit_tokens")),
+        cache_write_tokens=count_in(written) if written else 0,
         reasoning_tokens=reasoned,
     )

@@ -68,7 +68,7 @@ class AdapterShelf:
     _watch: AsyncGenerator[None, None] | None = None
     _all_returned: asyncio.Event = field(factory=asyncio.Event)
     _is_closed: bool = False
-    _swept_at_s: float = -math.inf
+    _sweep_at_s: float = -math.inf
     replacements_seen: int = 0
 
     async def lease(self, endpoint: Endpoint) -> Place:
@@ -78,7 +78,7 @@ class AdapterShelf:
     def lend(self, endpoint: Endpoint) -> Place | None:
         """Lends the endpoint's adapter if it is on the shelf; `give_back()` ends the loan."""
         now_s = self._clock.monotonic_s()
-        if now_s >= self._swept_at_s + self._limits.idle_lifetime_s * _SWEEP_SHARE:
+        if now_s >= self._sweep_at_s:
             self._discard_idle(now_s)
         place = self._places.get(endpoint)
         if place is None:
@@ -209,7 +209,7 @@ class AdapterShelf:
 
     def _discard_idle(self, now_s: float) -> None:
         """Takes all adapters off the shelf that were idle too long."""
-        self._swept_at_s = now_s
+        self._sweep_at_s = now_s + self._limits.idle_lifetime_s * _SWEEP_SHARE
         oldest_s = now_s - self._limits.idle_lifetime_s
         for endpoint, place in list(self._places.items()):
             # In use is not idle, however long it takes.

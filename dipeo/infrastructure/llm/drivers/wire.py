@@ -6,7 +6,8 @@ to make, and every call makes four of them.
 
 from collections.abc import AsyncGenerator, Mapping
 from enum import Enum
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from attrs import define, field
 
@@ -14,6 +15,9 @@ from dipeo.domain.json_value import JsonObject, JsonValue
 
 END_OF_STREAM = "[DONE]"
 """What a wire yields for OpenAI's end marker, the one event of any provider that is not a JSON object."""
+
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Framing(Enum):
@@ -32,7 +36,7 @@ class WireRequest:
 
     path: str
     body: JsonObject
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
     framing: Framing = Framing.SSE
     method: str = "POST"
 
