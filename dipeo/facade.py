@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from dipeo.config import Settings
 from dipeo.container.root import Container
@@ -14,10 +14,14 @@ from dipeo.domain.memory import RememberEverything
 from dipeo.domain.model import ModelTarget
 from dipeo.domain.person import Person, PersonLLMConfig
 from dipeo.domain.ports.aliases import AliasPort
+from dipeo.domain.ports.catalog import ModelCatalogPort
 from dipeo.domain.ports.clock import ClockPort
+from dipeo.domain.ports.embeddings import EmbeddingPort
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
+from dipeo.domain.ports.listing import ModelListPort
 from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
+from dipeo.domain.ports.prompt_size import PromptSizePort
 from dipeo.domain.ports.prompts import PromptPort
 from dipeo.domain.ports.tokens import TokenCounterPort
 from dipeo.domain.service import LLMService
@@ -27,13 +31,7 @@ from dipeo.infrastructure.llm.drivers.factory import AdapterBuilder
 from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 from dipeo.infrastructure.prompts.file_prompts import FilePrompts
-
-if TYPE_CHECKING:
-    from dipeo.domain.ports.catalog import ModelCatalogPort
-    from dipeo.domain.ports.embeddings import EmbeddingPort
-    from dipeo.domain.ports.listing import ModelListPort
-    from dipeo.domain.ports.prompt_size import PromptSizePort
-    from dipeo.infrastructure.sync_door import SyncLLMService
+from dipeo.infrastructure.sync_door import BackgroundLoop, SyncLLMService
 
 __all__ = [
     "Parts",
@@ -61,10 +59,10 @@ class Parts(TypedDict, total=False):
     system_prompts: SystemPromptHandler
     builders: Mapping[LLMService, AdapterBuilder]
     counter: TokenCounterPort
-    catalog: "ModelCatalogPort"
-    embeddings: "EmbeddingPort"
-    model_lists: "ModelListPort"
-    prompt_sizes: "PromptSizePort"
+    catalog: ModelCatalogPort
+    embeddings: EmbeddingPort
+    model_lists: ModelListPort
+    prompt_sizes: PromptSizePort
     open_wire: WireOpener
     pool: ChatModelPort
     model: ChatModelPort
@@ -87,9 +85,7 @@ async def connect(settings: Settings | None = None, **parts: Unpack[Parts]) -> A
 
 
 @asynccontextmanager
-async def connect_embeddings(
-    settings: Settings | None = None, **parts: Unpack[Parts]
-) -> "AsyncIterator[EmbeddingPort]":
+async def connect_embeddings(settings: Settings | None = None, **parts: Unpack[Parts]) -> AsyncIterator[EmbeddingPort]:
     """The wired service for embeddings; leaving the block closes every connection of this event loop.
 
     async with connect_embeddings() as embeddings:
@@ -105,13 +101,11 @@ async def connect_embeddings(
 
 
 @contextmanager
-def connect_sync(settings: Settings | None = None, **parts: Unpack[Parts]) -> "Iterator[SyncLLMService]":
+def connect_sync(settings: Settings | None = None, **parts: Unpack[Parts]) -> Iterator[SyncLLMService]:
     """The wired service for code that is not async: safe under a running event loop and from many threads.
 
     The same coroutines run on one loop in a background thread, which ends with the block.
     """
-    from dipeo.infrastructure.sync_door import BackgroundLoop, SyncLLMService
-
     container = wired(settings, **parts)
     with BackgroundLoop() as loop:
         try:

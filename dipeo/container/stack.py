@@ -1,9 +1,10 @@
 """The order of the stations between the service and the pool; written here and nowhere else."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from dipeo.config import Settings
+from dipeo.domain.catalog import UNKNOWN
+from dipeo.domain.ports.catalog import ModelCatalogPort
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
@@ -20,9 +21,6 @@ from dipeo.infrastructure.llm.wrappers.retrying import RetryingModel
 from dipeo.infrastructure.llm.wrappers.time_limited import TimeLimitedModel
 from dipeo.infrastructure.token_calibration import CalibratingTokenCounter
 
-if TYPE_CHECKING:
-    from dipeo.domain.ports.catalog import ModelCatalogPort
-
 
 def build_stack(
     pool: ChatModelPort,
@@ -32,7 +30,7 @@ def build_stack(
     keys: APIKeyPort,
     clock: ClockPort,
     counter: TokenCounterPort | None = None,
-    catalog: "Callable[[], ModelCatalogPort] | None" = None,
+    catalog: Callable[[], ModelCatalogPort] | None = None,
 ) -> ChatModelPort:
     """Fallbacks, retries, hedging, the breaker, then one attempt: its record around its time limit around the pool.
 
@@ -56,10 +54,8 @@ def build_stack(
     return model if catalog is None else FallbackModel(model, clock, window_of=_windows(catalog))
 
 
-def _windows(catalog: "Callable[[], ModelCatalogPort]") -> WindowOf:
+def _windows(catalog: Callable[[], ModelCatalogPort]) -> WindowOf:
     def window_of(service: LLMService, model: str) -> int | None:
-        from dipeo.domain.catalog import UNKNOWN
-
         window_tokens = catalog().facts(model, service=service).context_window_tokens
         return None if window_tokens is UNKNOWN else window_tokens
 

@@ -191,7 +191,7 @@ def test_a_wired_service_loads_no_sdk() -> None:
 
 
 def test_a_wired_service_loads_only_what_it_was_asked_for() -> None:
-    """What is not configured is not loaded either: hedging, files of keys, prices, documents, the sync door."""
+    """What is not configured is not loaded either: hedging, files of keys, prices, documents."""
     loaded = modules_after(
         "import asyncio, dipeo\n"
         "async def main():\n"
@@ -206,8 +206,6 @@ def test_a_wired_service_loads_only_what_it_was_asked_for() -> None:
         "dipeo.infrastructure.documents.conversation_file",
         "dipeo.infrastructure.keys.key_file",
         "dipeo.infrastructure.prompts.front_matter",
-        "dipeo.infrastructure.sync_door",
-        "dipeo.domain.catalog",
     }
     assert f"{llm}.wrappers.retrying" in loaded
     assert not loaded & unused

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from tests.docs.page import DOCS, ROOT
@@ -100,9 +99,7 @@ def _published_from(tree: ast.Module) -> dict[str, list[str]]:
     """The names that a module publishes from others: those in `__all__`, and those imported `as` themselves."""
     listed = {name for node in tree.body if isinstance(node, ast.Assign) for name in _all_in(node)}
     found: dict[str, list[str]] = {}
-    # Those that are imported when they are first asked for stand in the block for type checkers.
-    blocks = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.If))]
-    for node in chain.from_iterable(blocks):
+    for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dipeo."):
             names = [alias.name for alias in node.names if alias.name in listed or alias.name == alias.asname]
             if names:
