@@ -188,6 +188,9 @@ def test_a_wired_service_loads_no_sdk() -> None:
     )
     # dependency-injector itself looks for pydantic and loads it where it is installed.
     assert not loaded & (HEAVY - {"aiohttp", "dependency_injector", "pydantic"})
+    # Chat completions were spoken, and the dialect that most never need was not loaded.
+    assert "dipeo.infrastructure.llm.adapters._two_dialects" in loaded
+    assert "dipeo.infrastructure.llm.adapters._responses" not in loaded
 
 
 def test_a_wired_service_loads_only_what_it_was_asked_for() -> None:
@@ -204,6 +207,7 @@ def test_a_wired_service_loads_only_what_it_was_asked_for() -> None:
         f"{llm}.wrappers.hedging",
         "dipeo.infrastructure.catalog.model_catalog",
         "dipeo.infrastructure.documents.conversation_file",
+        "dipeo.infrastructure.keys.dotenv_file",
         "dipeo.infrastructure.keys.key_file",
         "dipeo.infrastructure.prompts.front_matter",
     }

@@ -72,6 +72,15 @@ async def test_the_ledger_in_memory_is_bounded() -> None:
     assert repr(ledger) == "<InMemoryLedger 3 of at most 3 attempts>"
 
 
+async def test_the_ledger_in_memory_keeps_a_thousand_unless_told_otherwise() -> None:
+    """What a program does not ask for must not grow with it."""
+    ledger = InMemoryLedger()
+    for number in range(1_001):
+        await ledger.record(attempt(number))
+    kept = await ledger.attempts()
+    assert (len(kept), kept[0].call_id, kept[-1].call_id) == (1_000, "call-1", "call-1000")
+
+
 @pytest.mark.parametrize("bound", [0, -1, True, 1.5, float("nan"), "3", None])
 def test_a_bad_bound_is_refused(bound: int) -> None:
     """A ledger keeps at least one attempt."""

@@ -60,18 +60,16 @@ def encode_messages(
     context: _Context | None = None
     for position, message in enumerate(messages):
         role, parts = message.role, message.parts
-        if len(parts) == 1 and message.name is None and not dialect.splits_tool_and_user:
-            # Nearly every message: nothing about it needs a second look.
-            part, word = parts[0], _PLAIN_ROLES.get(role)
-            if word is not None and type(part) is TextPart:
-                encoded.append({"role": word, "content": part.text})
-                continue
         if dialect.splits_tool_and_user and role is Role.USER and position and messages[position - 1].role is Role.TOOL:
             encoded.append({"role": "assistant", "content": BETWEEN_TEXT})
             reason = "the provider wants the assistant to speak between a tool and a user."
             adaptations.note("messages", AdaptationAction.INSERTED, reason)
-        if len(parts) == 1 and type(parts[0]) is TextPart and role is not Role.TOOL:
-            encoded.append(_introduced(message, parts[0].text, position, capabilities, adaptations))
+        if len(parts) == 1 and type(part := parts[0]) is TextPart and role is not Role.TOOL:
+            word = None if message.name else _PLAIN_ROLES.get(role)
+            if word is not None:
+                encoded.append({"role": word, "content": part.text})
+            else:
+                encoded.append(_introduced(message, part.text, position, capabilities, adaptations))
             continue
         if context is None:
             context = _Context(dialect, capabilities, adaptations)

@@ -30,8 +30,6 @@ class TwoDialectAdapter(BaseLLMAdapter):
         self._prefers_responses = prefers_responses
         self._dialect = RESPONSES_DIALECTS.get(endpoint.service)
         self._second: ResponsesAdapter | None = None
-        if prefers_responses and self._dialect is not None:
-            self._speaking(self._dialect)  # loaded here, where no event loop waits for it
 
     def complete(self, request: CompletionRequest) -> Coroutine[object, object, Completion]:
         # Not async itself, so that a waiting call takes no more memory for it.
