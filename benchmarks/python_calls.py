@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 import dipeo
+from dipeo.domain.unchecked import GENERATED
 
 PACKAGE = str(Path(dipeo.__file__).parent)
 
@@ -14,14 +15,14 @@ PACKAGE = str(Path(dipeo.__file__).parent)
 async def python_calls(call: Callable[[], Awaitable[object]], *, repeat: int = 20) -> tuple[float, float]:
     """Python calls for one `call()`, and how many of them are dipeo's own, each the mean over the repetitions.
 
-    The methods that attrs generates for dipeo's classes count as dipeo's own. Runs of the event loop count too.
+    What is generated for dipeo's classes counts as dipeo's own. Runs of the event loop count too.
     """
     counts: Counter[str] = Counter()
 
     def note(frame: FrameType, event: str, _argument: object) -> None:
         if event == "call":
             name = frame.f_code.co_filename
-            is_own = name.startswith((PACKAGE, "<attrs generated"))
+            is_own = name.startswith((PACKAGE, "<attrs generated", GENERATED))
             counts["own" if is_own else "other"] += 1
 
     await call()

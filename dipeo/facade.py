@@ -119,13 +119,14 @@ def wired(settings: Settings | None = None, **parts: Unpack[Parts]) -> Container
 
     Such as `wired().context()`, which prepares what a person who forgets is sent.
     """
-    container = Container(settings=settings or Settings.from_env())
+    if settings is not None and not isinstance(settings, Settings):
+        raise TypeError(f"connect() takes Settings, not {type(settings).__name__}: write dipeo.Settings(...).")
+    container = Container(settings or Settings.from_env())
     for name, part in parts.items():
-        provider = container.providers.get(name) if name in Parts.__annotations__ else None
-        if provider is None:
+        if name not in Parts.__annotations__:
             known = ", ".join(sorted(Parts.__annotations__))
             raise TypeError(f"connect() has no part {name!r}; the parts are {known}.")
-        provider.override(part)
+        getattr(container, name).override(part)
     aliases = parts.get("aliases")
     if isinstance(aliases, Mapping):
         # Given as they are, they come on top of dipeo's own.

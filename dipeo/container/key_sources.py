@@ -18,4 +18,4 @@ def build_keys(settings: Settings) -> APIKeyPort:
         from dipeo.infrastructure.keys.dotenv_file import DotenvKeys
 
         sources.append(DotenvKeys(settings.dotenv_file))
-    return ChainedKeys(*sources)
+    return ChainedKeys(*sources) if len(sources) > 1 else sources[0]

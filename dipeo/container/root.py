@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from dependency_injector import containers, providers
+from dependency_injector import providers
 
 from dipeo.config import Settings
 from dipeo.container.adapters import adapter_builders
@@ -26,69 +26,87 @@ from dipeo.infrastructure.token_calibration import CalibratingTokenCounter
 _Shared = providers.ThreadSafeSingleton
 
 
-class Container(containers.DeclarativeContainer):
+class Outside:
+    """What the core needs from outside."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.clock = _Shared(SystemClock)
+        self.keys = _Shared(build_keys, settings)
+        self.ledger = _Shared(InMemoryLedger)
+        self.aliases = _Shared(InMemoryAliases)
+        self.prompts = _Shared(FilePrompts, settings.base_dir)
+        self.counter = _Shared(CalibratingTokenCounter, aliases=self.aliases)
+        self.catalog = _Shared(build_catalog, aliases=self.aliases, clock=self.clock, user_file=settings.catalog_file)
+
+
+class Stack(Outside):
+    """The way from a request to a provider."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.open_wire = _Shared(ChosenWires, settings.wires)
+        self.builders = _Shared(adapter_builders, self.open_wire, apis=settings.apis)
+        self.factory = _Shared(
+            AdapterFactory, self.builders, modules_for=providers.Callable(partial, modules_for, self.open_wire)
+        )
+        self.endpoints = _Shared(EndpointDirectory, settings.base_urls, self.keys)
+        self.pool = _Shared(PooledModel, self.factory.provided.create, self.endpoints, self.clock)
+        self.model = _Shared(
+            build_stack,
+            self.pool,
+            settings=settings,
+            ledger=self.ledger,
+            keys=self.keys,
+            clock=self.clock,
+            counter=self.counter,
+            catalog=self.catalog.provider,
+        )
+
+
+class Container(Stack):
     """Binds every port to what implements it. Override a provider to put something else in its place.
 
-    Nothing in it is async: what must be closed is closed by the facade.
+    Each ring builds on the one before it; this one is what applications see. Nothing in it is async: what must be
+    closed is closed by the facade.
     """
 
-    settings = providers.Dependency(instance_of=Settings)
+    # Plain classes that hold providers. The library's own declarative container would load its wiring, and with that
+    # every web framework that is installed, for what nothing here uses.
 
-    # what the core needs from outside
-    clock = _Shared(SystemClock)
-    keys = _Shared(build_keys, settings)
-    ledger = _Shared(InMemoryLedger)
-    aliases = _Shared(InMemoryAliases)
-    prompts = _Shared(FilePrompts, settings.provided.base_dir)
-    counter = _Shared(CalibratingTokenCounter, aliases=aliases)
-    catalog = _Shared(build_catalog, aliases=aliases, clock=clock, user_file=settings.provided.catalog_file)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.formatter = _Shared(MessageFormatter)
+        self.system_prompts = _Shared(SystemPromptHandler, prompts=self.prompts)
+        self.service = _Shared(
+            LLMInfraService,
+            self.model,
+            aliases=self.aliases,
+            system_prompts=self.system_prompts,
+            clock=self.clock,
+            formatter=self.formatter,
+            timeout_s=settings.timeout_s,
+            first_token_timeout_s=settings.first_token_timeout_s,
+            idle_timeout_s=settings.idle_timeout_s,
+            max_attempts=settings.max_attempts,
+        )
 
-    # from a request to a provider
-    open_wire = _Shared(ChosenWires, settings.provided.wires)
-    builders = _Shared(adapter_builders, open_wire, apis=settings.provided.apis)
-    factory = _Shared(AdapterFactory, builders, modules_for=providers.Callable(partial, modules_for, open_wire))
-    endpoints = _Shared(EndpointDirectory, settings.provided.base_urls, keys)
-    pool = _Shared(PooledModel, factory.provided.create, endpoints, clock)
-    model = _Shared(
-        build_stack,
-        pool,
-        settings=settings,
-        ledger=ledger,
-        keys=keys,
-        clock=clock,
-        counter=counter,
-        catalog=catalog.provider,
-    )
-
-    # what applications see
-    formatter = _Shared(MessageFormatter)
-    system_prompts = _Shared(SystemPromptHandler, prompts=prompts)
-    service = _Shared(
-        LLMInfraService,
-        model,
-        aliases=aliases,
-        system_prompts=system_prompts,
-        clock=clock,
-        formatter=formatter,
-        timeout_s=settings.provided.timeout_s,
-        first_token_timeout_s=settings.provided.first_token_timeout_s,
-        idle_timeout_s=settings.provided.idle_timeout_s,
-        max_attempts=settings.provided.max_attempts,
-    )
-
-    # what there is beside completing
-    embeddings = _Shared(
-        build_embeddings,
-        pool,
-        settings=settings,
-        ledger=ledger,
-        keys=keys,
-        clock=clock,
-        aliases=aliases,
-        counter=counter,
-    )
-    model_lists = _Shared(build_model_lists, pool, settings=settings, clock=clock)
-    prompt_sizes = _Shared(
-        build_prompt_sizes, pool, settings=settings, clock=clock, aliases=aliases, system_prompts=system_prompts
-    )
-    context = _Shared(build_context, service, counter=counter, catalog=catalog)
+        self.embeddings = _Shared(
+            build_embeddings,
+            self.pool,
+            settings=settings,
+            ledger=self.ledger,
+            keys=self.keys,
+            clock=self.clock,
+            aliases=self.aliases,
+            counter=self.counter,
+        )
+        self.model_lists = _Shared(build_model_lists, self.pool, settings=settings, clock=self.clock)
+        self.prompt_sizes = _Shared(
+            build_prompt_sizes,
+            self.pool,
+            settings=settings,
+            clock=self.clock,
+            aliases=self.aliases,
+            system_prompts=self.system_prompts,
+        )
+        self.context = _Shared(build_context, self.service, counter=self.counter, catalog=self.catalog)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypedDict
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from dipeo.domain.attempt import Attempt
 from dipeo.domain.checks import check_identifier
@@ -23,6 +23,7 @@ from dipeo.domain.tools import (
     Tooling,
     ToolSpec,
 )
+from dipeo.domain.unchecked import unchecked
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 
 
@@ -41,7 +42,7 @@ class Role(StrEnum):
         return self is Role.SYSTEM or self is Role.DEVELOPER
 
 
-@frozen
+@frozen(weakref_slot=False)
 class ChatMessage:
     """One message of a request, rendered for the one who is asked. `name` tells users apart."""
 
@@ -58,6 +59,9 @@ class ChatMessage:
     def text(self) -> str:
         """The text of the message; other parts are left out."""
         return text_of(self.parts)
+
+
+new_message = unchecked(ChatMessage)
 
 
 class FinishReason(StrEnum):
@@ -125,7 +129,7 @@ class CompletionOptions(TypedDict, total=False):
     fallbacks: "Iterable[str | ModelTarget] | None"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)
 class CompletionRequest:
     """All that the stack needs for one call.
 
@@ -161,15 +165,22 @@ class CompletionRequest:
     def __attrs_post_init__(self) -> None:
         check_identifier("model", self.model)
         if not self.messages:
-            raise ValidationError(
-                "'messages' is empty: there is nothing to answer.",
-                field="messages",
-                suggestion="Pass at least one message.",
-            )
+            raise nothing_to_answer()
 
 
-# Without slots, so that `with_attempts()` can copy it cheaply: every call takes that way.
-@frozen(kw_only=True, slots=False)
+def nothing_to_answer() -> ValidationError:
+    """The error for a request without messages."""
+    return ValidationError(
+        "'messages' is empty: there is nothing to answer.",
+        field="messages",
+        suggestion="Pass at least one message.",
+    )
+
+
+new_request = unchecked(CompletionRequest)
+
+
+@frozen(kw_only=True, weakref_slot=False)
 class Completion:
     """An answer.
 
@@ -221,6 +232,24 @@ class Completion:
 
     def with_attempts(self, attempts: tuple[Attempt, ...], *, latency_ms: float) -> "Completion":
         """The same answer, with the attempts that led to it."""
-        told = object.__new__(type(self))
-        told.__dict__.update(self.__dict__, attempts=attempts, latency_ms=latency_ms)
-        return told
+        if type(self) is not Completion:
+            return evolve(self, attempts=attempts, latency_ms=latency_ms)
+        return new_completion(
+            service=self.service,
+            model=self.model,
+            parts=self.parts,
+            finish_reason=self.finish_reason,
+            raw_finish_reason=self.raw_finish_reason,
+            usage=self.usage,
+            response_id=self.response_id,
+            request_id=self.request_id,
+            adaptations=self.adaptations,
+            schema_mode=self.schema_mode,
+            notes=self.notes,
+            attempts=attempts,
+            latency_ms=latency_ms,
+            raw=self.raw,
+        )
+
+
+new_completion = unchecked(Completion)

@@ -9,9 +9,10 @@ from attrs import field, frozen
 from dipeo.domain.checks import check_identifier, check_json_object, check_text
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonObject
+from dipeo.domain.unchecked import unchecked
 
 
-@frozen
+@frozen(weakref_slot=False)
 class TextPart:
     """Plain text."""
 
@@ -20,6 +21,9 @@ class TextPart:
     def __attrs_post_init__(self) -> None:
         if type(self.text) is not str or not self.text.isascii():
             check_text("text", self.text)
+
+
+new_text = unchecked(TextPart)
 
 
 _MAX_URL_CHARS: Final = 16 * 1024

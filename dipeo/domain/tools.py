@@ -130,3 +130,6 @@ class PromptCache(StrEnum):
     DEFAULT = "default"
     SHORT = "short"
     LONG = "long"
+
+
+NO_CACHE: Final = PromptCache.DEFAULT

@@ -5,9 +5,10 @@ from typing import Final
 from attrs import asdict, frozen
 
 from dipeo.domain.errors import ValidationError
+from dipeo.domain.unchecked import unchecked
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)
 class Usage:
     """Token counts of one answer, alike for every provider.
 
@@ -79,4 +80,6 @@ COUNT_NAMES: Final = (
     "cache_write_short_tokens",
     "cache_write_long_tokens",
 )
+new_usage = unchecked(Usage)
+
 UNREPORTED_USAGE = Usage(is_reported=False)

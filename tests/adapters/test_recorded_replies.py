@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dipeo.domain.completion import Completion, FinishReason
 from dipeo.domain.errors import (
@@ -76,6 +77,9 @@ def assert_says_what_is_expected(completion: Completion, recording: Recording) -
     assert completion.finish_reason is not FinishReason.OTHER
     assert completion.model == expected["model"]
     assert completion.usage.is_reported
+    # Made unchecked, and nothing that its class would refuse.
+    assert evolve(completion.usage) == completion.usage
+    assert tuple(map(evolve, completion.parts)) == completion.parts
     assert_usage_is_expected(completion, recording.provider, expected)
 
 

@@ -39,7 +39,7 @@ def test_an_interface_that_is_not_there_cannot_be_set(apis: dict[str, str]) -> N
 async def test_the_setting_reaches_the_adapter(api: str, path: str) -> None:
     """What is set is what is spoken."""
     wire = ReplayWire(status=500, headers={}, body=b"{}")
-    container = Container(settings=providers.Object(Settings(apis={"openai": api})))
+    container = Container(Settings(apis={"openai": api}))
     container.open_wire.override(providers.Object(lambda _endpoint, _credentials: wire))
     endpoint = Endpoint(service=LLMService.OPENAI, base_url="https://replayed.invalid", key=Secret(KEY))
     with pytest.raises(DipeoError):

@@ -194,7 +194,10 @@ def test_a_wired_service_loads_no_sdk() -> None:
 
 
 def test_a_wired_service_loads_only_what_it_was_asked_for() -> None:
-    """What is not configured is not loaded either: hedging, files of keys, prices, documents."""
+    """What is not configured is not loaded either: hedging, files of keys, prices, documents.
+
+    Nor are the web frameworks that the container library's wiring would look for.
+    """
     loaded = modules_after(
         "import asyncio, dipeo\n"
         "async def main():\n"
@@ -210,6 +213,7 @@ def test_a_wired_service_loads_only_what_it_was_asked_for() -> None:
         "dipeo.infrastructure.keys.dotenv_file",
         "dipeo.infrastructure.keys.key_file",
         "dipeo.infrastructure.prompts.front_matter",
+        "dependency_injector.wiring",
     }
     assert f"{llm}.wrappers.retrying" in loaded
     assert not loaded & unused

@@ -6,6 +6,8 @@ import pickle
 import traceback
 from typing import Final
 
+from attrs import evolve
+
 from dipeo.domain.completion import Completion
 from dipeo.domain.errors import DipeoError, ValidationError
 from dipeo.domain.parts import TextPart, ToolCallPart
@@ -66,6 +68,12 @@ def faults_of_completion(completion: Completion, text: str = "") -> list[str]:
     completion.reasoning.encode()
     repr(completion)
     pickle.loads(pickle.dumps(completion))
+    try:
+        # Adapters make some values unchecked, of what they have looked at: their own classes must agree.
+        for value in (completion.usage, *completion.parts):
+            evolve(value)
+    except ValidationError as refusal:
+        found.append(f"its class would refuse a part of it: {refusal}")
     usage = completion.usage
     if min(usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens) < 0:
         found.append("a count is below zero")

@@ -14,6 +14,12 @@ def timers(loop: VirtualLoop) -> list[float]:
     return sorted(handle.when() for handle in loop._scheduled if not handle.cancelled())
 
 
+def alarm_at(at: float, watch: AlarmWatch) -> Alarm:
+    """An alarm that rings at this moment of the loop's time, or has rung already."""
+    loop = asyncio.get_running_loop()
+    return Alarm(watch, loop, at - loop.time())
+
+
 async def wait_under(alarm: Alarm, delay_s: float) -> str:
     """Waits that long under the alarm, and says how it went."""
     try:
@@ -38,8 +44,8 @@ def test_who_waits_too_long_is_interrupted_at_the_moment() -> None:
 
     async def main(loop: VirtualLoop) -> None:
         watch = AlarmWatch()
-        assert await wait_under(Alarm(watch, 2.0, has_rung=False), 1.5) == "in time"
-        assert await wait_under(Alarm(watch, 3.0, has_rung=False), 9.0) == "late"
+        assert await wait_under(alarm_at(2.0, watch), 1.5) == "in time"
+        assert await wait_under(alarm_at(3.0, watch), 9.0) == "late"
         assert loop.time() == 3.0
         assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
 
@@ -54,7 +60,7 @@ def test_all_ring_at_their_own_times_on_one_timer() -> None:
         ended: list[float] = []
 
         async def wait(at: float) -> None:
-            with pytest.raises(TimeoutError), Alarm(watch, at, has_rung=False):
+            with pytest.raises(TimeoutError), alarm_at(at, watch):
                 await asyncio.Event().wait()
             ended.append(loop.time())
             assert len(timers(loop)) == (1 if watch.alarms else 0)
@@ -78,7 +84,7 @@ def test_an_alarm_that_stopped_never_rings() -> None:
 
     async def main(loop: VirtualLoop) -> None:
         watch = AlarmWatch()
-        alarm = Alarm(watch, 1.0, has_rung=False)
+        alarm = alarm_at(1.0, watch)
         assert list(watch.alarms) == [alarm]
         alarm.stop()
         alarm.stop()
@@ -94,12 +100,12 @@ def test_an_alarm_that_has_rung_lets_nobody_wait() -> None:
 
     async def main(loop: VirtualLoop) -> None:
         watch = AlarmWatch()
-        over = Alarm(watch, 0.0, has_rung=True)
+        over = alarm_at(0.0, watch)
         assert not watch.alarms
         assert await wait_under(over, 5.0) == "late"
         assert await wait_under(over.within(3.0), 5.0) == "late"
         assert not watch.alarms
-        alarm = Alarm(watch, 1.0, has_rung=False)
+        alarm = alarm_at(1.0, watch)
         await asyncio.sleep(2.0)
         assert await wait_under(alarm, 5.0) == "late"
         assert loop.time() == 2.0
@@ -113,7 +119,7 @@ def test_a_single_wait_may_be_bounded_further(limit_s: float, until_s: float, *,
     """Within the deadline, never beyond it; it says which of the two it was."""
 
     async def main(loop: VirtualLoop) -> None:
-        alarm = Alarm(AlarmWatch(), 10.0, has_rung=False)
+        alarm = alarm_at(10.0, AlarmWatch())
         assert alarm.is_final
         await asyncio.sleep(1.0)
         assert await wait_under(alarm.within(limit_s), 100.0) == "late"
@@ -129,7 +135,7 @@ def test_between_two_waits_only_the_deadline_counts() -> None:
 
     async def main(loop: VirtualLoop) -> None:
         watch = AlarmWatch()
-        alarm = Alarm(watch, 10.0, has_rung=False)
+        alarm = alarm_at(10.0, watch)
         assert await wait_under(alarm.within(2.0), 1.0) == "in time"
         await asyncio.sleep(5.0)
         assert timers(loop) == [10.0]
@@ -147,7 +153,7 @@ def test_a_wait_without_a_bound_of_its_own_has_the_deadline() -> None:
     """A bound that was given before does not interrupt it."""
 
     async def main(loop: VirtualLoop) -> None:
-        alarm = Alarm(AlarmWatch(), 10.0, has_rung=False)
+        alarm = alarm_at(10.0, AlarmWatch())
         assert await wait_under(alarm.within(2.0), 1.0) == "in time"
         await asyncio.sleep(2.0)
         assert await wait_under(alarm.within(None), 50.0) == "late"
@@ -164,7 +170,7 @@ def test_what_the_waiter_makes_of_its_end_is_kept() -> None:
         task = asyncio.current_task()
         assert task is not None
         answer = ""
-        with Alarm(watch, 1.0, has_rung=False):
+        with alarm_at(1.0, watch):
             try:
                 await asyncio.sleep(5.0)
             except asyncio.CancelledError:
@@ -172,7 +178,7 @@ def test_what_the_waiter_makes_of_its_end_is_kept() -> None:
         assert (answer, task.cancelling()) == ("all the same", 0)
 
         async def fail() -> None:
-            with Alarm(watch, 2.0, has_rung=False):
+            with alarm_at(2.0, watch):
                 try:
                     await asyncio.sleep(5.0)
                 except asyncio.CancelledError:
@@ -191,7 +197,7 @@ def test_an_alarm_may_serve_again_after_it_was_survived() -> None:
     """A bound that interrupted somebody who answered all the same is over for the next who enters."""
 
     async def main(_: VirtualLoop) -> None:
-        alarm = Alarm(AlarmWatch(), 10.0, has_rung=False)
+        alarm = alarm_at(10.0, AlarmWatch())
         assert await wait_under(alarm, 1.0) == "in time"
         task = asyncio.ensure_future(wait_under(alarm, 1.0))
         await asyncio.sleep(0.5)

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from dipeo.domain.completion import ChatMessage, CompletionRequest, Role
 from dipeo.domain.errors import InvalidRequestError, PromptRefusedError, UnknownServiceError, ValidationError
@@ -59,6 +60,8 @@ class Bench:
         await self.llm.stream(messages, model, **options).collect()
         unary, streamed = self.model.asked[-2:]
         assert unary.call_id != streamed.call_id
+        # Made unchecked, and nothing that its class would refuse.
+        assert evolve(unary) == unary
         return unary
 
     async def person_asked(self, messages: Any = SAID, **values: Any) -> CompletionRequest:

@@ -51,37 +51,41 @@ class _Context:
 
 def encode_messages(
     messages: Sequence[ChatMessage], dialect: ChatDialect, capabilities: ModelCapabilities, adaptations: Adaptations
-) -> list[JsonValue]:
+) -> list[Entry]:
     """The messages; users are told apart by the `name` field, or by their name in front where there is none.
 
     Raises `UnsupportedParameterError` naming a part that the model does not take.
     """
     encoded: list[Entry] = []
     context: _Context | None = None
+    is_after_tool = False
     for position, message in enumerate(messages):
         role, parts = message.role, message.parts
-        if dialect.splits_tool_and_user and role is Role.USER and position and messages[position - 1].role is Role.TOOL:
+        if is_after_tool and role is Role.USER:
             encoded.append({"role": "assistant", "content": BETWEEN_TEXT})
             reason = "the provider wants the assistant to speak between a tool and a user."
             adaptations.note("messages", AdaptationAction.INSERTED, reason)
-        if len(parts) == 1 and type(part := parts[0]) is TextPart and role is not Role.TOOL:
-            word = None if message.name else _PLAIN_ROLES.get(role)
-            if word is not None:
+        is_after_tool = dialect.splits_tool_and_user and role is Role.TOOL
+        if len(parts) == 1 and type(part := parts[0]) is TextPart:
+            word = _PLAIN_ROLES.get(role)
+            if word is not None and message.name is None:
                 encoded.append({"role": word, "content": part.text})
-            else:
+                continue
+            if role is not Role.TOOL:
                 encoded.append(_introduced(message, part.text, position, capabilities, adaptations))
-            continue
+                continue
         if context is None:
             context = _Context(dialect, capabilities, adaptations)
         if role is Role.ASSISTANT:
             encoded += _assistant(message, position, context)
         else:
             encoded += _others(message, position, context)
-    last = encoded[-1] if encoded else {}
-    if last.get("role") == "assistant" and not capabilities.accepts_open_end and "tool_calls" not in last:
-        encoded.append({"role": "user", "content": CONTINUE_TEXT})
-        adaptations.note("messages", AdaptationAction.INSERTED, "the provider wants the user to speak last.")
-    return list(encoded)
+    if encoded and not capabilities.accepts_open_end:
+        last = encoded[-1]
+        if last["role"] == "assistant" and "tool_calls" not in last:
+            encoded.append({"role": "user", "content": CONTINUE_TEXT})
+            adaptations.note("messages", AdaptationAction.INSERTED, "the provider wants the user to speak last.")
+    return encoded
 
 
 def encode_name(name: str, adaptations: Adaptations) -> str:

@@ -9,11 +9,19 @@ from typing import Final
 from dipeo.domain.completion import FinishReason
 from dipeo.domain.errors import EmptyResponseError, MalformedResponseError, ProviderError, ValidationError
 from dipeo.domain.json_value import JsonObject, JsonValue
-from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, TextPart, ToolCallPart
-from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, TextPart, ToolCallPart, new_text
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage, new_usage
 from dipeo.infrastructure.llm.adapters._chat_calls import CallsBeingMade
 from dipeo.infrastructure.llm.adapters._chat_thoughts import THOUGHT_FIELDS, ThoughtsBeingHad
-from dipeo.infrastructure.llm.drivers.answer import Answer, count_in, counts_in, object_in, objects_in, text_in
+from dipeo.infrastructure.llm.drivers.answer import (
+    Answer,
+    count_in,
+    counts_in,
+    new_answer,
+    object_in,
+    objects_in,
+    text_in,
+)
 from dipeo.infrastructure.llm.drivers.provider_errors import MAX_MESSAGE_CHARS, read_refusal
 
 FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
@@ -40,7 +48,8 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
     if word == "error" or choice.get("error"):
         raise failed_choice(choice)
     message = object_in(choice.get("message"))
-    refusal = text_in(message.get("refusal"))
+    said = message.get("refusal")
+    refusal = text_in(said) if said else ""
     content = message.get("content")
     is_pieced = isinstance(content, list)
     # Most answers are text alone: nothing else is looked for without a sign of it.
@@ -57,7 +66,7 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
         calls = decode_calls(message, vendor, is_cut=word == "length")
     return whole_answer(
         thoughts=thoughts,
-        text=decode_text(content) or refusal,
+        text=(content if isinstance(content, str) else decode_text(content)) or refusal,
         extras=extras,
         calls=calls,
         word=word,
@@ -81,15 +90,20 @@ def whole_answer(
     response_id: str | None,
 ) -> Answer:
     """The answer made of what a reply holds. Raises `EmptyResponseError` for one that ends as usual with nothing."""
-    said: tuple[Part, ...] = (TextPart(text),) if text else ()
-    parts = (*thoughts, *said, *extras, *calls) if thoughts or extras or calls else said
-    reason = finish_reason(word, is_refusal=is_refusal)
+    parts: tuple[Part, ...] = ()
+    if text:
+        # What is not ASCII may hold what no text may, and is checked.
+        parts = (new_text(text) if text.isascii() else TextPart(text),)
+    if thoughts or extras or calls:
+        parts = (*thoughts, *parts, *extras, *calls)
+    # A refusal counts as filtered whatever the word.
+    reason = FinishReason.CONTENT_FILTER if is_refusal else FINISH_REASONS.get(word) or FinishReason.OTHER
     if calls and reason is FinishReason.STOP:
         # The word for an answer that had to call a certain tool.
         reason = FinishReason.TOOL_CALLS
     if not parts and reason in _NEED_PARTS:
         raise EmptyResponseError()
-    return Answer(
+    return new_answer(
         parts=parts,
         finish_reason=reason,
         raw_finish_reason=word,
@@ -106,13 +120,6 @@ def failed_choice(choice: JsonObject) -> ProviderError:
         f"{ProviderError.default_message} It says: {said.message or 'error'}"[:MAX_MESSAGE_CHARS],
         provider_code=said.codes[0] if said.codes else None,
     )
-
-
-def finish_reason(word: str, *, is_refusal: bool = False) -> FinishReason:
-    """Our word for the provider's; a refusal counts as filtered whatever the word."""
-    if is_refusal:
-        return FinishReason.CONTENT_FILTER
-    return FINISH_REASONS.get(word, FinishReason.OTHER)
 
 
 def decode_text(content: JsonValue) -> str:
@@ -179,16 +186,17 @@ def decode_usage(body: JsonObject) -> Usage:
         return UNREPORTED_USAGE
     read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     cached, written = (read.get("cached_tokens"), read.get("cache_write_tokens")) if isinstance(read, dict) else (0, 0)
+    cached = cached or usage.get("prompt_cache_hit_tokens")
     thought = made.get("reasoning_tokens") if isinstance(made, dict) else 0
     # Most are zero or missing, and need no check.
     reasoned = count_in(thought) if thought else 0
     if reasoned and usage.get("total_tokens") == asked + answered + reasoned:
         # xAI counts reasoning beside the completion; the total gives it away.
         answered += reasoned
-    return Usage(
+    return new_usage(
         input_tokens=asked,
         output_tokens=answered,
-        cached_tokens=(count_in(cached) if cached else 0) or count_in(usage.get("prompt_cache_hit_tokens")),
+        cached_tokens=count_in(cached) if cached else 0,
         cache_write_tokens=count_in(written) if written else 0,
         reasoning_tokens=reasoned,
     )

@@ -61,11 +61,9 @@ class ResponsesDialect:
 
 
 @lru_cache(maxsize=1024)
-def is_asked_by_responses(dialect: ResponsesDialect, model: str, *, is_preferred: bool) -> bool:
-    """Whether the model is asked this way whatever the request: it must be, or it can and that is preferred."""
-    if dialect.needs_responses.match(model):
-        return True
-    return is_preferred and not dialect.has_chat_alone.match(model)
+def needs_responses(dialect: ResponsesDialect, model: str) -> bool:
+    """Whether the model can be asked in no other way. Remembered, because every call wants to know."""
+    return dialect.needs_responses.match(model) is not None
 
 
 # The models' own pages and the guide to reasoning.

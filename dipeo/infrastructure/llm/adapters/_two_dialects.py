@@ -9,7 +9,7 @@ from dipeo.domain.tools import NO_TOOLS
 from dipeo.infrastructure.llm.adapters._responses_dialect import (
     RESPONSES_DIALECTS,
     ResponsesDialect,
-    is_asked_by_responses,
+    needs_responses,
 )
 from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter, WireOpener
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
@@ -32,9 +32,10 @@ class TwoDialectAdapter(BaseLLMAdapter):
         self._second: ResponsesAdapter | None = None
 
     def complete(self, request: CompletionRequest) -> Coroutine[object, object, Completion]:
-        # Not async itself, so that a waiting call takes no more memory for it.
+        # Not async itself, so that a waiting call takes no more memory for it. And super() would take longer than all
+        # the rest of it.
         second = self._second_for(request)
-        return super().complete(request) if second is None else second.complete(request)
+        return BaseLLMAdapter.complete(self, request) if second is None else second.complete(request)
 
     def stream(self, request: CompletionRequest) -> CompletionStream:
         if (second := self._second_for(request)) is not None:
@@ -53,12 +54,13 @@ class TwoDialectAdapter(BaseLLMAdapter):
         if dialect is None:
             return None
         if (
-            request.previous_response_id is None
-            and not is_asked_by_responses(dialect, request.model, is_preferred=self._prefers_responses)
-            and not self._asks_for_more(request, dialect)
+            request.previous_response_id is not None
+            or needs_responses(dialect, request.model)
+            or (self._prefers_responses and not dialect.has_chat_alone.match(request.model))
+            or (request.tooling is not NO_TOOLS and self._asks_for_more(request, dialect))
         ):
-            return None
-        return self._speaking(dialect)
+            return self._speaking(dialect)
+        return None
 
     def _speaking(self, dialect: ResponsesDialect) -> "ResponsesAdapter":
         if self._second is None:
@@ -70,8 +72,6 @@ class TwoDialectAdapter(BaseLLMAdapter):
 
     def _asks_for_more(self, request: CompletionRequest, dialect: ResponsesDialect) -> bool:
         """Whether a tool of the provider's is asked for that only responses have."""
-        if request.tooling is NO_TOOLS:
-            return False
         wanted = set(request.tooling.provider_tools)
         more = wanted - self.capabilities(request.model).provider_tools
         return bool(more) and more <= dialect.provider_tools and not dialect.has_chat_alone.match(request.model)

@@ -14,7 +14,6 @@ from dipeo.domain.errors import (
 )
 from dipeo.domain.json_value import JsonObject
 from dipeo.domain.model import ModelCapabilities
-from dipeo.domain.tools import NO_TOOLS
 from dipeo.infrastructure.llm.adapters._chat_reply import decode_completion
 from dipeo.infrastructure.llm.adapters._chat_request import encode_request
 from dipeo.infrastructure.llm.adapters._chat_stream import ChatStreamDecoder
@@ -62,6 +61,4 @@ class ChatGPTAdapter(TwoDialectAdapter):
         return capabilities_of(model)
 
     def _asks_for_more(self, request: CompletionRequest, dialect: ResponsesDialect) -> bool:
-        if request.tooling is NO_TOOLS:
-            return False
         return is_to_call_and_think(request) or super()._asks_for_more(request, dialect)

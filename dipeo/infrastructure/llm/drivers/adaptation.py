@@ -7,11 +7,12 @@ from dipeo.domain.errors import UnsupportedParameterError
 class Adaptations:
     """Collects the adaptations of one request; with `is_strict`, each is an error instead."""
 
-    __slots__ = ("_is_strict", "_made")
+    __slots__ = ("_is_strict", "made")
 
     def __init__(self, *, is_strict: bool) -> None:
         self._is_strict = is_strict
-        self._made: tuple[Adaptation, ...] = ()
+        self.made: tuple[Adaptation, ...] = ()
+        """What was recorded, in order."""
 
     def note(self, parameter: str, action: AdaptationAction, reason: str) -> None:
         """Records one. Raises `UnsupportedParameterError` naming the parameter when strict."""
@@ -21,13 +22,8 @@ class Adaptations:
                 field=parameter,
                 suggestion="Leave it out, choose another model, or allow adaptations with strict=False.",
             )
-        self._made += (Adaptation(parameter=parameter, action=action, reason=reason),)
+        self.made += (Adaptation(parameter=parameter, action=action, reason=reason),)
 
     def dropped(self, parameter: str, reason: str) -> None:
         """Records that a parameter is not sent."""
         self.note(parameter, AdaptationAction.DROPPED, reason)
-
-    @property
-    def made(self) -> tuple[Adaptation, ...]:
-        """What was recorded, in order."""
-        return self._made

@@ -42,21 +42,32 @@ class AlarmWatch:
 
 
 class Alarm:
-    """Interrupts whoever waits in its `with` block when the time is up, by the builtin `TimeoutError`.
+    """Interrupts whoever waits in its `with` block when `left_s` are over, by the builtin `TimeoutError`.
 
     The block may be entered again and again, by any task; the time in between counts too.
     """
 
-    __slots__ = ("_cancelled_before", "_deadline_at", "_has_cancelled", "_has_rung", "_waiting", "_watch", "at")
+    __slots__ = (
+        "_cancelled_before",
+        "_deadline_at",
+        "_has_cancelled",
+        "_has_rung",
+        "_loop",
+        "_waiting",
+        "_watch",
+        "at",
+    )
 
-    def __init__(self, watch: AlarmWatch, deadline_at: float, *, has_rung: bool) -> None:
-        self.at = self._deadline_at = deadline_at
-        self._has_rung = has_rung
+    def __init__(self, watch: AlarmWatch, loop: asyncio.AbstractEventLoop, left_s: float) -> None:
+        self.at = self._deadline_at = loop.time() + left_s
+        self._has_rung = left_s <= 0
         self._has_cancelled = False
         self._cancelled_before = 0
         self._waiting: asyncio.Task[object] | None = None
         self._watch = watch
-        if not has_rung:
+        # Kept, because to look for the running one asks the operating system every time.
+        self._loop = loop
+        if left_s > 0:
             watch.add(self)
 
     @property
@@ -67,7 +78,7 @@ class Alarm:
     def within(self, limit_s: float | None) -> "Alarm":
         """Bounds the next wait alone, in seconds, within the deadline; None leaves the deadline alone."""
         if not self._has_rung:
-            at = self._deadline_at if limit_s is None else asyncio.get_running_loop().time() + limit_s
+            at = self._deadline_at if limit_s is None else self._loop.time() + limit_s
             self.at = min(self._deadline_at, at)
             self._watch.add(self)
         return self
@@ -75,7 +86,7 @@ class Alarm:
     def __enter__(self) -> None:
         if self._has_rung:
             raise builtins.TimeoutError
-        task = self._waiting = asyncio.current_task()
+        task = self._waiting = asyncio.current_task(self._loop)
         self._cancelled_before = task.cancelling() if task is not None else 0
 
     def __exit__(self, kind: type[BaseException] | None, *_problem: object) -> None:

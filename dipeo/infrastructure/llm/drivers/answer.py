@@ -10,6 +10,7 @@ from dipeo.domain.completion import Adaptation, FinishReason
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.parts import Part, ToolCallPart
 from dipeo.domain.stream import CompletionEvent
+from dipeo.domain.unchecked import unchecked
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.infrastructure.llm.drivers.wire import WireRequest
 
@@ -17,7 +18,7 @@ MOST_TOKENS: Final = 1_000_000_000
 """More than any answer uses: a larger count is a mistake."""
 
 
-@define(kw_only=True)
+@define(weakref_slot=False)
 class EncodedRequest:
     """A request in a provider's words, and what had to be adapted to get there."""
 
@@ -25,7 +26,7 @@ class EncodedRequest:
     adaptations: tuple[Adaptation, ...] = ()
 
 
-@define(kw_only=True)
+@define(kw_only=True, weakref_slot=False)
 class Answer:
     """A provider's answer, before it is known which call it belongs to."""
 
@@ -35,6 +36,9 @@ class Answer:
     model: str
     usage: Usage = UNREPORTED_USAGE
     response_id: str | None = None
+
+
+new_answer = unchecked(Answer)
 
 
 class StreamDecoder(Protocol):
@@ -63,8 +67,6 @@ class StreamDecoder(Protocol):
 
 def with_own_ids(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """The parts with an id of its own for each tool call: a result could not be told from another's otherwise."""
-    if len(parts) < 2:
-        return parts
     given = [part.call_id for part in parts if isinstance(part, ToolCallPart)]
     taken = set(given)
     if len(taken) == len(given):
@@ -84,7 +86,7 @@ def with_own_ids(parts: tuple[Part, ...]) -> tuple[Part, ...]:
 
 def believable(usage: Usage) -> Usage:
     """The usage, or none where it cannot be true: an answer that used nothing would be free, and none uses so much."""
-    return usage if 0 < usage.total_tokens <= MOST_TOKENS else UNREPORTED_USAGE
+    return usage if 0 < usage.input_tokens + usage.output_tokens <= MOST_TOKENS else UNREPORTED_USAGE
 
 
 def objects_in(value: JsonValue) -> list[JsonObject]:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import ClassVar, Final, TypeVar
 
-from dipeo.domain.completion import Adaptation, Completion, CompletionRequest
+from dipeo.domain.completion import Adaptation, Completion, CompletionRequest, new_completion
 from dipeo.domain.errors import DipeoError, EmptyResponseError, IncompleteStreamError, MalformedResponseError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
@@ -91,7 +91,9 @@ class BaseLLMAdapter(ChatModelPort, ABC):
     # --- the exchange ------------------------------------------------------------------------------------------------
 
     async def complete(self, request: CompletionRequest) -> Completion:
-        asked, schema_mode = self.as_taken(request)
+        asked, schema_mode = request, None
+        if request.tooling is not NO_TOOLS or request.response_schema is not None:
+            asked, schema_mode = self.as_taken(request)
         encoded = self.encode(asked, is_stream=False)
         reply: WireReply | None = None
         try:
@@ -99,9 +101,11 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             # An answer may take minutes: what was sent, which is as long as the conversation, is not kept meanwhile.
             del encoded
             reply = await sending
-            body = self._accepted(reply)
+            body = reply.json
+            if type(body) is not dict or not 200 <= reply.status < 300 or body.get("error"):
+                raise self._refused(reply)
             answer = self.decode(body)
-            if schema_mode is SchemaMode.TOOL:
+            if schema_mode is not None and schema_mode is SchemaMode.TOOL:
                 answer = answer_of_tool(answer, asked)
             return self._completion(answer, request, adaptations, reply.headers, schema_mode, raw=body)
         except DipeoError as error:
@@ -194,17 +198,13 @@ class BaseLLMAdapter(ChatModelPort, ABC):
 
     # --- what replies say --------------------------------------------------------------------------------------------
 
-    def _accepted(self, reply: WireReply) -> JsonObject:
-        body = reply.json
-        if not 200 <= reply.status < 300:
-            raise self._error(reply)
-        if not isinstance(body, dict):
-            raise MalformedResponseError(
+    def _refused(self, reply: WireReply) -> DipeoError:
+        """The error for a reply that is no answer."""
+        if 200 <= reply.status < 300 and not isinstance(reply.json, dict):
+            return MalformedResponseError(
                 "The provider's answer is no JSON object.", sample=reply.sample, is_lasting=_is_lasting(reply)
             )
-        if body.get("error"):
-            raise self._error(reply)
-        return body
+        return self._error(reply)
 
     async def _check_accepted(self, upstream: WireStream) -> None:
         media_type = upstream.headers.get("content-type", "").lower()
@@ -230,8 +230,8 @@ class BaseLLMAdapter(ChatModelPort, ABC):
 
     def _request_id(self, headers: Mapping[str, str]) -> str | None:
         for name in self.request_id_headers:
-            if name in headers:
-                said, key = headers[name], self._endpoint.key
+            if (said := headers.get(name)) is not None:
+                key = self._endpoint.key
                 # Looked for as it is alone: every call takes this way.
                 return said if key is None or key.reveal() not in said else key.redact(said)
         return None
@@ -245,10 +245,10 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         schema_mode: SchemaMode | None,
         raw: JsonObject | None = None,
     ) -> Completion:
-        return Completion(
+        return new_completion(
             service=request.service,
             model=answer.model or request.model,
-            parts=with_own_ids(answer.parts),
+            parts=answer.parts if len(answer.parts) < 2 else with_own_ids(answer.parts),
             finish_reason=answer.finish_reason,
             raw_finish_reason=answer.raw_finish_reason,
             usage=believable(answer.usage),

@@ -1,13 +1,13 @@
 """Reads and checks the messages of a call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from dipeo.domain.checks import check_identifier, check_text
-from dipeo.domain.completion import ChatMessage, Role
+from dipeo.domain.completion import ChatMessage, Role, new_message, nothing_to_answer
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.message import check_content
-from dipeo.domain.parts import Part, TextPart
+from dipeo.domain.parts import Part, TextPart, new_text
 from dipeo.infrastructure.llm.drivers.openai_style import read_image, read_tool_calls, read_tool_result
 
 _ROLES: Final[Mapping[object, Role]] = {role.value: role for role in Role if role is not Role.TOOL}
@@ -23,17 +23,24 @@ def as_chat_messages(messages: Sequence[Mapping[str, object] | ChatMessage]) -> 
             field="messages",
             suggestion='Write [{"role": "user", "content": "..."}].',
         )
+    if not messages:
+        raise nothing_to_answer()
     try:
-        return tuple([_plain(message) for message in messages])
+        return _plain(messages)
     except (TypeError, KeyError, ValidationError):
         return tuple([_as_chat_message(message, index) for index, message in enumerate(messages)])
 
 
-def _plain(message: object) -> ChatMessage:
-    """A message of a role and a text, as nearly all are and every call reads them; raises something for any other."""
-    if type(message) is dict and len(message) == 2 and (content := message["content"]):
-        return ChatMessage(_ROLES[message["role"]], (TextPart(content),))
-    raise TypeError
+def _plain(messages: Iterable[object]) -> tuple[ChatMessage, ...]:
+    """Messages of a role and a text, as nearly all are and every call reads them; raises something for any other."""
+    read: list[ChatMessage] = []
+    for message in messages:
+        if type(message) is not dict or len(message) != 2 or type(text := message["content"]) is not str or not text:
+            raise TypeError
+        # What is not ASCII may hold what no text may, and is checked.
+        part = new_text(text) if text.isascii() else TextPart(text)
+        read.append(new_message(_ROLES[message["role"]], (part,)))
+    return tuple(read)
 
 
 def _is_sequence(messages: object) -> bool:

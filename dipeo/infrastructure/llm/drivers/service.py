@@ -1,11 +1,10 @@
 """The service that workflow engines see: it turns a call into one request and hands it to the stack."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Final, Unpack
 
 from dipeo.domain.checks import check_identifier
-from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, CompletionRequest
+from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, CompletionRequest, new_request
 from dipeo.domain.errors import UnknownServiceError, ValidationError
 from dipeo.domain.message import Message
 from dipeo.domain.model import ModelTarget
@@ -16,10 +15,11 @@ from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
 from dipeo.domain.sampling import NO_SAMPLING
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionStream
+from dipeo.infrastructure.llm.drivers.call_ids import CallIds
 from dipeo.infrastructure.llm.drivers.chat_messages import as_chat_messages
 from dipeo.infrastructure.llm.drivers.fallback_targets import resolve_fallbacks
 from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
-from dipeo.infrastructure.llm.drivers.options import CallOptions, read_options
+from dipeo.infrastructure.llm.drivers.options import read_options
 from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 
@@ -56,6 +56,7 @@ class LLMInfraService(LLMServicePort):
         self._first_token_timeout_s = first_token_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._max_attempts = max_attempts
+        self._call_ids = CallIds()
 
     async def complete(
         self,
@@ -112,7 +113,7 @@ class LLMInfraService(LLMServicePort):
         if api_key_id is not None:
             check_identifier("api_key_id", api_key_id)
         fallbacks = target.fallbacks if call.fallbacks is None else call.fallbacks
-        return CompletionRequest(
+        return new_request(
             service=target.service,
             model=target.model,
             messages=as_chat_messages(messages),
@@ -125,8 +126,8 @@ class LLMInfraService(LLMServicePort):
             response_schema=call.response_schema,
             prompt_cache=call.prompt_cache,
             previous_response_id=call.previous_response_id,
-            call_id=os.urandom(16).hex(),
-            deadline_at_s=self._deadline(call),
+            call_id=self._call_ids.new(),
+            deadline_at_s=self._clock.monotonic_s() + (self._timeout_s if call.timeout_s is None else call.timeout_s),
             first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
             idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
             max_attempts=call.max_attempts or self._max_attempts,
@@ -170,7 +171,7 @@ class LLMInfraService(LLMServicePort):
                 field="person_messages",
                 suggestion="Add a message to the conversation that this person may see.",
             )
-        return CompletionRequest(
+        return new_request(
             service=target.service,
             model=target.model,
             messages=said,
@@ -184,8 +185,8 @@ class LLMInfraService(LLMServicePort):
             prompt_cache=call.prompt_cache,
             previous_response_id=call.previous_response_id,
             person_id=person_id,
-            call_id=os.urandom(16).hex(),
-            deadline_at_s=self._deadline(call),
+            call_id=self._call_ids.new(),
+            deadline_at_s=self._clock.monotonic_s() + (self._timeout_s if call.timeout_s is None else call.timeout_s),
             first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
             idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
             max_attempts=call.max_attempts or self._max_attempts,
@@ -201,6 +202,3 @@ class LLMInfraService(LLMServicePort):
             raise UnknownServiceError(f"No service is known for the model {model!r}.", field="model")
         wanted = LLMService.from_name(service)
         return known if known is not None and known.service is wanted else ModelTarget(service=wanted, model=model)
-
-    def _deadline(self, call: CallOptions) -> float:
-        return self._clock.monotonic_s() + (self._timeout_s if call.timeout_s is None else call.timeout_s)

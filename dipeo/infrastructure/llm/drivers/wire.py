@@ -27,7 +27,7 @@ class Framing(Enum):
     NDJSON = "application/x-ndjson"
 
 
-@define(kw_only=True)
+@define(weakref_slot=False)
 class WireRequest:
     """One exchange: a path below the endpoint's base URL, headers without credentials, and a JSON body.
 
@@ -41,7 +41,7 @@ class WireRequest:
     method: str = "POST"
 
 
-@define(kw_only=True)
+@define(weakref_slot=False)
 class WireReply:
     """An answer: HTTP status, headers (looked up by lower-case name), and the parsed JSON.
 

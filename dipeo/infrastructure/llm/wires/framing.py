@@ -179,7 +179,7 @@ def _parse_repaired(text: bytes) -> JsonValue:
 def reply_from(status: int, headers: Mapping[str, str], body: bytes) -> WireReply:
     """The answer with its body read as JSON; where it is none, with the beginning of the text."""
     try:
-        return WireReply(status=status, headers=headers, json=parse_json(body))
+        return WireReply(status, headers, parse_json(body))
     except MalformedResponseError as problem:
         is_cut_off = problem.context.get("is_cut_off") is True
         return WireReply(status=status, headers=headers, json=None, sample=sample_of(body), is_cut_off=is_cut_off)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from attrs import evolve
 
-from dipeo.domain.attempt import Attempt
+from dipeo.domain.attempt import Attempt, new_attempt
 from dipeo.domain.completion import Completion, CompletionRequest
 from dipeo.domain.errors import DipeoError
 from dipeo.domain.ports.clock import ClockPort
@@ -130,7 +130,7 @@ class MeteredModel(ChatModelPort):
         answer: Completion | None = None,
     ) -> Attempt:
         started_at, started_s, fingerprint = start
-        return Attempt(
+        return new_attempt(
             call_id=request.call_id,
             number=request.attempt_number,
             service=request.service,

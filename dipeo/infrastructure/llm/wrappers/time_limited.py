@@ -66,7 +66,7 @@ class TimeLimitedModel(ChatModelPort):
     def _alarm(self, request: CompletionRequest) -> Alarm:
         loop = asyncio.get_running_loop()
         left_s = (request.deadline_at_s or 0.0) - self._clock.monotonic_s()
-        return Alarm(self._watches.get(loop), loop.time() + left_s, has_rung=left_s <= 0)
+        return Alarm(self._watches.get(loop), loop, left_s)
 
 
 def _phase(alarm: Alarm, *, has_begun: bool) -> str:
