@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from importlib.abc import MetaPathFinder
 
 MODEL = "gpt-5.4-mini"
 MESSAGES = [{"role": "user", "content": "What should a thinking machine be allowed to decide?"}]
@@ -46,6 +47,14 @@ async def with_dipeo(base_url: str, calls: int) -> None:
 CONTENDERS: dict[str, Contender] = {"bare aiohttp": bare_aiohttp, "dipeo": with_dipeo}
 
 
+class AsInABaseInstall(MetaPathFinder):
+    """Hides pydantic: dependency-injector loads it where it finds it, and only the SDKs bring it along."""
+
+    def find_spec(self, name: str, _path: object, _target: object = None) -> None:
+        if name == "pydantic":
+            raise ModuleNotFoundError(name)
+
+
 async def timed(contender: Contender, base_url: str, calls: int) -> float:
     """Seconds for all calls together."""
     await contender(base_url, 2)  # imports, and what is made once
@@ -55,5 +64,6 @@ async def timed(contender: Contender, base_url: str, calls: int) -> float:
 
 
 if __name__ == "__main__":
+    sys.meta_path.insert(0, AsInABaseInstall())
     took_s = asyncio.run(timed(CONTENDERS[sys.argv[1]], sys.argv[2], int(sys.argv[3])))
     print(took_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from dipeo.config import Settings
-from dipeo.domain.catalog import UNKNOWN
 from dipeo.domain.ports.catalog import ModelCatalogPort
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.domain.ports.keys import APIKeyPort
@@ -56,6 +55,8 @@ def build_stack(
 
 def _windows(catalog: Callable[[], ModelCatalogPort]) -> WindowOf:
     def window_of(service: LLMService, model: str) -> int | None:
+        from dipeo.domain.catalog import UNKNOWN  # loaded when somebody falls back
+
         window_tokens = catalog().facts(model, service=service).context_window_tokens
         return None if window_tokens is UNKNOWN else window_tokens
 

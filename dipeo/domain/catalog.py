@@ -1,8 +1,9 @@
 """What is known about models: sizes, abilities and prices, where not knowing is a state of its own."""
 
 from datetime import date
+from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias
+from typing import Any, Final, Literal, NoReturn, TypeAlias
 
 from attrs import field, fields, frozen
 
@@ -10,10 +11,6 @@ from dipeo.domain.errors import ValidationError
 from dipeo.domain.service import LLMService
 from dipeo.domain.tools import PromptCache
 from dipeo.domain.usage import Usage
-
-if TYPE_CHECKING:
-    # Every program imports the ports, and with them this; half a megabyte is loaded by those who ask for prices.
-    from decimal import Decimal
 
 TOKENS_PER_PRICE: Final = 1_000_000
 """A price is for a million tokens."""
@@ -59,12 +56,10 @@ class TokenPrice:
     much. They are in rising order.
     """
 
-    usd: "Decimal"
-    steps: "tuple[tuple[int, Decimal], ...]" = ()
+    usd: Decimal
+    steps: tuple[tuple[int, Decimal], ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        from decimal import Decimal
-
         for usd in (self.usd, *(price for _, price in self.steps)):
             if not isinstance(usd, Decimal) or not usd.is_finite() or usd < 0:
                 raise ValidationError(f"A price must be a decimal number from 0, not {usd!r}.", field="usd")
@@ -72,7 +67,7 @@ class TokenPrice:
         if any(type(start) is not int or start < 0 for start in starts) or starts != sorted(set(starts)):
             raise ValidationError("'steps' must begin at whole numbers in rising order.", field="steps")
 
-    def usd_for(self, input_tokens: int) -> "Decimal":
+    def usd_for(self, input_tokens: int) -> Decimal:
         """The price where the whole input has so many tokens."""
         return next((usd for start, usd in reversed(self.steps) if input_tokens > start), self.usd)
 
@@ -139,7 +134,7 @@ class ModelFacts:
 class Cost:
     """What an answer costs: so many US dollars, or `UNKNOWN` and the reason why."""
 
-    usd: "Decimal | NotKnown"
+    usd: Decimal | NotKnown
     reason: str = field(default="")
 
     def __attrs_post_init__(self) -> None:
@@ -158,8 +153,6 @@ def cost_at(prices: Prices, usage: Usage, *, model: str, prompt_cache: PromptCac
     `prompt_cache` is what the request asked for: it decides for written tokens of which the provider did not say for
     how long they are kept.
     """
-    from decimal import Decimal
-
     if not usage.is_reported:
         return unknown_cost("the provider did not say how many tokens were used")
     fresh_tokens = usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens

@@ -23,7 +23,7 @@ from dipeo.domain.tools import (
     Tooling,
     ToolSpec,
 )
-from dipeo.domain.unchecked import unchecked
+from dipeo.domain.unchecked import unchecked, unchecked_change
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 
 
@@ -234,22 +234,8 @@ class Completion:
         """The same answer, with the attempts that led to it."""
         if type(self) is not Completion:
             return evolve(self, attempts=attempts, latency_ms=latency_ms)
-        return new_completion(
-            service=self.service,
-            model=self.model,
-            parts=self.parts,
-            finish_reason=self.finish_reason,
-            raw_finish_reason=self.raw_finish_reason,
-            usage=self.usage,
-            response_id=self.response_id,
-            request_id=self.request_id,
-            adaptations=self.adaptations,
-            schema_mode=self.schema_mode,
-            notes=self.notes,
-            attempts=attempts,
-            latency_ms=latency_ms,
-            raw=self.raw,
-        )
+        return _with_attempts(self, attempts, latency_ms)
 
 
 new_completion = unchecked(Completion)
+_with_attempts = unchecked_change(Completion, "attempts", "latency_ms")

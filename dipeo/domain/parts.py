@@ -26,6 +26,11 @@ class TextPart:
 new_text = unchecked(TextPart)
 
 
+def text_part(text: str) -> TextPart:
+    """A part of this text. What is ASCII can be sent, and needs no second look. Raises what `TextPart` raises."""
+    return new_text(text) if text.isascii() else TextPart(text)
+
+
 _MAX_URL_CHARS: Final = 16 * 1024
 """Signed URLs are long."""
 

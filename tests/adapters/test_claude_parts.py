@@ -19,7 +19,7 @@ from dipeo.domain.parts import (
     ToolResultPart,
 )
 from dipeo.infrastructure.llm.adapters._claude_parts import SILENT_ERROR_TEXT
-from dipeo.infrastructure.llm.drivers.turns import CONTINUE_TEXT, OPENING_TEXT
+from dipeo.infrastructure.llm.drivers.spoken import CONTINUE_TEXT, OPENING_TEXT
 from tests.adapters.claude_requests import (
     CALL,
     HELLO,

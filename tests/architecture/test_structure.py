@@ -208,6 +208,7 @@ def test_a_wired_service_loads_only_what_it_was_asked_for() -> None:
     llm = "dipeo.infrastructure.llm"
     unused = {
         f"{llm}.wrappers.hedging",
+        "dipeo.domain.catalog",
         "dipeo.infrastructure.catalog.model_catalog",
         "dipeo.infrastructure.documents.conversation_file",
         "dipeo.infrastructure.keys.dotenv_file",

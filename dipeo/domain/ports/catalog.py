@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from dipeo.domain.catalog import Cost, ModelFacts
 from dipeo.domain.service import LLMService
 from dipeo.domain.tools import PromptCache
 from dipeo.domain.usage import Usage
+
+if TYPE_CHECKING:
+    # Named, not needed: every program imports the ports, and few ask for facts and prices.
+    from dipeo.domain.catalog import Cost, ModelFacts
 
 
 @runtime_checkable
 class ModelCatalogPort(Protocol):
     """Facts and prices of models, known without asking anybody. It must not block on a network."""
 
-    def facts(self, model: str, *, service: LLMService | str | None = None, at: datetime | None = None) -> ModelFacts:
+    def facts(self, model: str, *, service: LLMService | str | None = None, at: datetime | None = None) -> "ModelFacts":
         """What is known about this model, with the prices of that time (now, unless given).
 
         `model` is a name or an alias. A model that nobody knows has facts that are all unknown. Raises
@@ -22,7 +25,7 @@ class ModelCatalogPort(Protocol):
         """
         ...
 
-    def models(self, *, service: LLMService | str | None = None) -> Sequence[ModelFacts]:
+    def models(self, *, service: LLMService | str | None = None) -> "Sequence[ModelFacts]":
         """Every model that something is known about, by service and name."""
         ...
 
@@ -34,7 +37,7 @@ class ModelCatalogPort(Protocol):
         service: LLMService | str | None = None,
         at: datetime | None = None,
         prompt_cache: PromptCache = PromptCache.DEFAULT,
-    ) -> Cost:
+    ) -> "Cost":
         """What this usage cost at that time: an amount, or unknown for a reason; never zero for want of a price.
 
         `prompt_cache` is what the request asked for, and counts where the provider did not say how long it keeps what

@@ -1,10 +1,13 @@
 """The models that a service has."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from dipeo.domain.catalog import ModelFacts
 from dipeo.domain.service import LLMService
+
+if TYPE_CHECKING:
+    # Named, not needed: every program imports the ports, and few ask for lists of models.
+    from dipeo.domain.catalog import ModelFacts
 
 
 @runtime_checkable
@@ -18,6 +21,6 @@ class ModelListPort(Protocol):
         api_key_id: str | None = None,
         base_url: str | None = None,
         timeout_s: float | None = None,
-    ) -> Sequence[ModelFacts]:
+    ) -> "Sequence[ModelFacts]":
         """Its models by name, with what it says of each; raises a `DipeoError` where it cannot be asked."""
         ...

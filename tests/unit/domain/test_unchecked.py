@@ -22,7 +22,7 @@ from dipeo.domain.completion import (
 )
 from dipeo.domain.parts import TextPart, new_text
 from dipeo.domain.service import LLMService
-from dipeo.domain.unchecked import GENERATED, unchecked
+from dipeo.domain.unchecked import GENERATED, unchecked, unchecked_change
 from dipeo.domain.usage import Usage, new_usage
 
 MESSAGES = (ChatMessage.from_text(Role.USER, "Hello"),)
@@ -118,6 +118,17 @@ def test_a_class_that_may_change_has_no_twin() -> None:
     made = unchecked(Open)(1)
     made.number = 2
     assert (type(made), made) == (Open, Open(2))
+
+
+def test_a_changed_value_is_new_in_what_was_named() -> None:
+    """The rest is the old one's, which stays as it was; the new one is as frozen as any."""
+    kind, values = VALUES[new_usage]
+    old = kind(**values)
+    changed = unchecked_change(Usage, "output_tokens", "cached_tokens")(old, 9, 2)
+    assert changed == evolve(old, output_tokens=9, cached_tokens=2)
+    assert (type(changed), old) == (Usage, kind(**values))
+    with pytest.raises(exceptions.FrozenInstanceError):
+        changed.output_tokens = 1  # type: ignore[misc]
 
 
 def test_the_function_tells_where_it_comes_from() -> None:

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 from dipeo.domain.completion import AdaptationAction, ChatMessage, Role
 from dipeo.domain.errors import InvalidRequestError, UnsupportedParameterError
 from dipeo.domain.parts import CitationPart, ImagePart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
+from dipeo.infrastructure.llm.drivers.spoken import CONTINUE_TEXT, OPENING_TEXT
 from dipeo.infrastructure.llm.drivers.turns import (
-    CONTINUE_TEXT,
-    OPENING_TEXT,
     PartTurn,
     PlacedPart,
     as_part_turns,
     check_calls_are_answered,
     is_all_text,
 )
+from tests.unit.drivers.adaptations import adaptations_of
 
 PICTURE = ImagePart(media_type="image/png", data=b"x")
 
@@ -30,7 +29,7 @@ def why_left_out(part: Part) -> str | None:
 def turns_of(
     *messages: ChatMessage, is_open_end_taken: bool = False
 ) -> tuple[tuple[str, ...], tuple[PartTurn, ...], list[tuple[str, AdaptationAction]]]:
-    adaptations = Adaptations(is_strict=False)
+    adaptations = adaptations_of()
     instructions, turns = as_part_turns(
         messages, adaptations, why_left_out=why_left_out, is_open_end_taken=is_open_end_taken
     )

@@ -9,16 +9,14 @@ from hypothesis import strategies as st
 from dipeo.domain.completion import AdaptationAction, ChatMessage, Role
 from dipeo.domain.errors import UnsupportedParameterError
 from dipeo.domain.parts import ImagePart, ReasoningPart, TextPart
-from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
+from dipeo.infrastructure.llm.drivers.spoken import CONTINUE_TEXT, OPENING_TEXT, spoken
 from dipeo.infrastructure.llm.drivers.turns import (
-    CONTINUE_TEXT,
-    OPENING_TEXT,
     Turn,
     as_turns,
     split_instructions,
-    spoken,
     text_in,
 )
+from tests.unit.drivers.adaptations import adaptations_of
 
 chat = st.lists(st.tuples(st.sampled_from(Role), st.none() | st.sampled_from(["ada", "bob"])), max_size=10).map(
     lambda said: [ChatMessage.from_text(role, f"<{index}>", name=name) for index, (role, name) in enumerate(said)]
@@ -39,7 +37,7 @@ def turns(
     *said: tuple[ChatMessage, str], is_open_end_taken: bool = False
 ) -> tuple[tuple[Turn, ...], list[AdaptationAction]]:
     """The turns of what was said, and what was done to get there."""
-    adaptations = Adaptations(is_strict=False)
+    adaptations = adaptations_of()
     made = as_turns(said, adaptations, is_open_end_taken=is_open_end_taken)
     return made, [adaptation.action for adaptation in adaptations.made]
 
@@ -93,7 +91,7 @@ def test_names_stand_before_what_users_say_alone() -> None:
 
 def test_instructions_are_moved_to_the_front() -> None:
     """Those at the beginning are where they belong; one in the middle is moved, and that is recorded with its place."""
-    adaptations = Adaptations(is_strict=False)
+    adaptations = adaptations_of()
     said = [
         ChatMessage.from_text(Role.SYSTEM, "one"),
         ChatMessage.from_text(Role.DEVELOPER, "two"),
@@ -118,7 +116,7 @@ def test_instructions_are_moved_to_the_front() -> None:
 )
 def test_who_is_strict_gets_an_error_instead(said: list[ChatMessage]) -> None:
     """Nothing is moved, inserted or left out for a caller who forbids it."""
-    adaptations = Adaptations(is_strict=True)
+    adaptations = adaptations_of(is_strict=True)
 
     def adapt() -> None:
         _, rest = split_instructions(said, adaptations)
@@ -133,7 +131,7 @@ def test_who_is_strict_gets_an_error_instead(said: list[ChatMessage]) -> None:
 
 def test_thoughts_are_left_out_and_that_is_told() -> None:
     """Only its own vendor could read them."""
-    adaptations = Adaptations(is_strict=False)
+    adaptations = adaptations_of()
     message = ChatMessage(Role.ASSISTANT, (ReasoningPart(text="hm", vendor="v"), TextPart("a"), TextPart("b")))
     assert text_in(message, position=4, adaptations=adaptations) == "ab"
     (made,) = adaptations.made
@@ -144,7 +142,7 @@ def test_a_part_that_cannot_be_said_is_an_error() -> None:
     """A picture is never dropped in silence; the error names the message."""
     message = ChatMessage(Role.USER, (TextPart("a"), ImagePart(media_type="image/png", data=b"x")))
     with pytest.raises(UnsupportedParameterError) as caught:
-        text_in(message, position=2, adaptations=Adaptations(is_strict=False))
+        text_in(message, position=2, adaptations=adaptations_of())
     assert caught.value.field == "messages[2].content"
 
 
@@ -154,7 +152,7 @@ def test_turns_alternate_begin_with_the_user_and_lose_nothing(
     said: list[ChatMessage], *, is_open_end_taken: bool
 ) -> None:
     """Whatever the conversation, each text is in it once and in order, on the right side."""
-    adaptations = Adaptations(is_strict=False)
+    adaptations = adaptations_of()
     instructions, rest = split_instructions(said, adaptations)
     made = as_turns(rest, adaptations, is_open_end_taken=is_open_end_taken)
 

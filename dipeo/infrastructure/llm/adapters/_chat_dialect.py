@@ -57,7 +57,8 @@ def no_provider_tools(_model: str, _tools: Sequence[ProviderTool]) -> Mapping[st
     return {}
 
 
-@frozen(kw_only=True)
+# Compared by identity: there is one of each.
+@frozen(kw_only=True, eq=False)
 class ChatDialect:
     """One speaker of chat completions.
 

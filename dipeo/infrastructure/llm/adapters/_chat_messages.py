@@ -22,7 +22,7 @@ from dipeo.domain.parts import (
 from dipeo.infrastructure.llm.adapters._chat_dialect import ChatDialect, ReasoningBack
 from dipeo.infrastructure.llm.adapters._chat_media import encode_media, refused
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
-from dipeo.infrastructure.llm.drivers.turns import CONTINUE_TEXT, spoken
+from dipeo.infrastructure.llm.drivers.spoken import CONTINUE_TEXT, spoken
 
 MAX_NAME_CHARS: Final = 64
 SHORT_CALL_ID_CHARS: Final = 9

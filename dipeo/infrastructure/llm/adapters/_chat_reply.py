@@ -9,7 +9,7 @@ from typing import Final
 from dipeo.domain.completion import FinishReason
 from dipeo.domain.errors import EmptyResponseError, MalformedResponseError, ProviderError, ValidationError
 from dipeo.domain.json_value import JsonObject, JsonValue
-from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, TextPart, ToolCallPart, new_text
+from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, ToolCallPart, text_part
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage, new_usage
 from dipeo.infrastructure.llm.adapters._chat_calls import CallsBeingMade
 from dipeo.infrastructure.llm.adapters._chat_thoughts import THOUGHT_FIELDS, ThoughtsBeingHad
@@ -33,6 +33,7 @@ FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "function_call": FinishReason.TOOL_CALLS,
     "content_filter": FinishReason.CONTENT_FILTER,
 }
+_TEXT_FIELDS: Final = frozenset({"role", "content", "refusal", "annotations"})
 _NEED_PARTS: Final = frozenset({FinishReason.STOP, FinishReason.OTHER, FinishReason.TOOL_CALLS})
 
 
@@ -48,11 +49,30 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
     if word == "error" or choice.get("error"):
         raise failed_choice(choice)
     message = object_in(choice.get("message"))
-    said = message.get("refusal")
-    refusal = text_in(said) if said else ""
-    content = message.get("content")
+    text = message.get("content")
+    is_more = (
+        not message.keys() <= _TEXT_FIELDS
+        or message.get("refusal")
+        or message.get("annotations")
+        or body.get("citations")
+    )
+    if type(text) is not str or not text or is_more:
+        return _decode_more(message, body, word, vendor)
+    # Nearly every answer is text alone.
+    return new_answer(
+        parts=(text_part(text),),
+        finish_reason=FINISH_REASONS.get(word) or FinishReason.OTHER,
+        raw_finish_reason=word,
+        model=text_in(body.get("model")),
+        usage=decode_usage(body),
+        response_id=text_in(body.get("id")) or None,
+    )
+
+
+def _decode_more(message: JsonObject, body: JsonObject, word: str, vendor: str) -> Answer:
+    """An answer that may hold anything."""
+    refusal, content = text_in(message.get("refusal")), message.get("content")
     is_pieced = isinstance(content, list)
-    # Most answers are text alone: nothing else is looked for without a sign of it.
     thoughts: Sequence[Part] = ()
     if is_pieced or not THOUGHT_FIELDS.isdisjoint(message):
         had = ThoughtsBeingHad(vendor)
@@ -66,7 +86,7 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
         calls = decode_calls(message, vendor, is_cut=word == "length")
     return whole_answer(
         thoughts=thoughts,
-        text=(content if isinstance(content, str) else decode_text(content)) or refusal,
+        text=decode_text(content) or refusal,
         extras=extras,
         calls=calls,
         word=word,
@@ -90,12 +110,8 @@ def whole_answer(
     response_id: str | None,
 ) -> Answer:
     """The answer made of what a reply holds. Raises `EmptyResponseError` for one that ends as usual with nothing."""
-    parts: tuple[Part, ...] = ()
-    if text:
-        # What is not ASCII may hold what no text may, and is checked.
-        parts = (new_text(text) if text.isascii() else TextPart(text),)
-    if thoughts or extras or calls:
-        parts = (*thoughts, *parts, *extras, *calls)
+    said: tuple[Part, ...] = (text_part(text),) if text else ()
+    parts = (*thoughts, *said, *extras, *calls)
     # A refusal counts as filtered whatever the word.
     reason = FinishReason.CONTENT_FILTER if is_refusal else FINISH_REASONS.get(word) or FinishReason.OTHER
     if calls and reason is FinishReason.STOP:

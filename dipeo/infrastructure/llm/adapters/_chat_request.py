@@ -18,9 +18,9 @@ from dipeo.infrastructure.llm.adapters._chat_messages import encode_messages
 from dipeo.infrastructure.llm.adapters._chat_tools import Body, encode_schema, encode_tooling
 from dipeo.infrastructure.llm.adapters._prompt_cache import ask_for_cache
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
-from dipeo.infrastructure.llm.drivers.answer import EncodedRequest
+from dipeo.infrastructure.llm.drivers.answer import EncodedRequest, new_encoded
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
-from dipeo.infrastructure.llm.drivers.wire import WireRequest
+from dipeo.infrastructure.llm.drivers.wire import WireRequest, new_exchange
 
 PATH: Final = "/chat/completions"
 CACHE_KEY_CHARS: Final = 32
@@ -30,7 +30,7 @@ def encode_request(
     request: CompletionRequest, dialect: ChatDialect, capabilities: ModelCapabilities, *, is_stream: bool
 ) -> EncodedRequest:
     """The request body, and what had to be adapted."""
-    adaptations = Adaptations(is_strict=request.is_strict)
+    adaptations = Adaptations(request)
     body: Body = {
         "model": request.model,
         "messages": encode_messages(request.messages, dialect, capabilities, adaptations),
@@ -51,12 +51,12 @@ def encode_request(
         body["stream"] = True
         if dialect.asks_for_stream_usage:
             body["stream_options"] = {"include_usage": True}
-    exchange = WireRequest(PATH, body)
+    exchange = new_exchange(PATH, body)
     if request.prompt_cache is not NO_CACHE:
         encode_cache(exchange, body, request, dialect, adaptations)
     if request.provider_options:
         with_provider_options(body, request.provider_options)
-    return EncodedRequest(exchange, adaptations.made)
+    return new_encoded(exchange, adaptations.made)
 
 
 def encode_sampling(

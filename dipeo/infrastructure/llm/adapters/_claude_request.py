@@ -70,7 +70,7 @@ def encode_request(request: CompletionRequest, capabilities: ModelCapabilities, 
             field="previous_response_id",
             suggestion="Send the conversation in 'messages'.",
         )
-    adaptations = Adaptations(is_strict=request.is_strict)
+    adaptations = Adaptations(request)
     sampling = request.sampling
     thinking = NOTHING_ASKED
     if sampling.reasoning_effort is not None or sampling.reasoning_budget_tokens is not None:

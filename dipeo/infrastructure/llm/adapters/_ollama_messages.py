@@ -25,7 +25,7 @@ from dipeo.domain.tools import Tooling, ToolSpec, ToolUse
 from dipeo.infrastructure.llm.adapters._whole_calls import known_id, refused_part, sendable_arguments
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
 from dipeo.infrastructure.llm.drivers.image_detail import encode_detail
-from dipeo.infrastructure.llm.drivers.turns import spoken
+from dipeo.infrastructure.llm.drivers.spoken import spoken
 
 VENDOR: Final = "ollama"
 

@@ -30,7 +30,7 @@ from dipeo.domain.parts import (
 from dipeo.infrastructure.llm.adapters._chat_messages import ERROR_PREFIX, encode_arguments
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
 from dipeo.infrastructure.llm.drivers.image_detail import encode_detail
-from dipeo.infrastructure.llm.drivers.turns import spoken
+from dipeo.infrastructure.llm.drivers.spoken import spoken
 
 MAX_CALL_ID_CHARS: Final = 64
 IMAGE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif"})

@@ -33,7 +33,7 @@ def encode_request(
 
     The provider is asked to keep nothing, unless the request goes on from an answer that it has kept.
     """
-    adaptations = Adaptations(is_strict=request.is_strict)
+    adaptations = Adaptations(request)
     body: dict[str, JsonValue] = {
         "model": request.model,
         "input": encode_input(

@@ -131,7 +131,7 @@ def capabilities_of(model: str) -> ModelCapabilities:
 def encode_request(request: CompletionRequest, capabilities: ModelCapabilities, *, is_stream: bool) -> EncodedRequest:
     """The path and body, and what had to be adapted."""
     refuse_previous_response(request)
-    adaptations = Adaptations(is_strict=request.is_strict)
+    adaptations = Adaptations(request)
     contents, instructions = encode_conversation(request, capabilities, adaptations)
     body: dict[str, JsonValue] = {"contents": contents}
     if instructions:

@@ -110,7 +110,7 @@ def capabilities_of(model: str) -> ModelCapabilities:
 def encode_request(request: CompletionRequest, capabilities: ModelCapabilities, *, is_stream: bool) -> EncodedRequest:
     """The request body, and what had to be adapted. Users are told apart by their name in front."""
     refuse_previous_response(request)
-    adaptations = Adaptations(is_strict=request.is_strict)
+    adaptations = Adaptations(request)
     messages = encode_messages(request.messages, capabilities, adaptations)
     body: dict[str, JsonValue] = {"model": request.model, "messages": messages, "stream": is_stream}
     if request.tooling is not NO_TOOLS and (tools := encode_tools(request.tooling, adaptations)):

@@ -1,16 +1,16 @@
 """What could not be sent as asked."""
 
-from dipeo.domain.completion import Adaptation, AdaptationAction
+from dipeo.domain.completion import Adaptation, AdaptationAction, CompletionRequest
 from dipeo.domain.errors import UnsupportedParameterError
 
 
 class Adaptations:
-    """Collects the adaptations of one request; with `is_strict`, each is an error instead."""
+    """Collects the adaptations of one request; where the request is strict, each is an error instead."""
 
     __slots__ = ("_is_strict", "made")
 
-    def __init__(self, *, is_strict: bool) -> None:
-        self._is_strict = is_strict
+    def __init__(self, request: CompletionRequest) -> None:
+        self._is_strict = request.is_strict
         self.made: tuple[Adaptation, ...] = ()
         """What was recorded, in order."""
 

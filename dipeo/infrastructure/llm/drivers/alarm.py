@@ -11,40 +11,36 @@ class AlarmWatch:
     A timer for each call would cost several times as much as the rest of this station.
     """
 
-    __slots__ = ("__weakref__", "_next_at", "_timer", "alarms")
+    __slots__ = ("__weakref__", "_timer", "alarms", "next_at")
 
     def __init__(self) -> None:
-        # In the order in which they were set: those that ring together ring in that order, every time. An alarm that
-        # stops just goes: the timer is left alone and finds nothing, which is cheaper than setting it anew each call.
+        # In the order in which they were set: those that ring together ring in that order, every time. An alarm that is
+        # over just goes: the timer is left alone and finds nothing, which is cheaper than setting it anew each call.
         self.alarms: dict[Alarm, None] = {}
+        self.next_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
-        self._next_at = math.inf
 
-    def add(self, alarm: "Alarm") -> None:
-        self.alarms[alarm] = None
-        if alarm.at < self._next_at:
-            self._set(alarm.at)
-
-    def _set(self, at: float) -> None:
+    def set(self, at: float) -> None:
+        """Rings next at this moment of the loop's time."""
         if self._timer is not None:
             self._timer.cancel()
-        self._next_at = at
+        self.next_at = at
         self._timer = asyncio.get_running_loop().call_at(at, self._ring)
 
     def _ring(self) -> None:
-        self._timer, self._next_at = None, math.inf
+        self._timer, self.next_at = None, math.inf
         now = asyncio.get_running_loop().time()
         for alarm in [alarm for alarm in self.alarms if alarm.at <= now]:
-            self.alarms.pop(alarm, None)
+            del self.alarms[alarm]
             alarm.ring()
         if self.alarms:
-            self._set(min(alarm.at for alarm in self.alarms))
+            self.set(min(alarm.at for alarm in self.alarms))
 
 
 class Alarm:
     """Interrupts whoever waits in its `with` block when `left_s` are over, by the builtin `TimeoutError`.
 
-    The block may be entered again and again, by any task; the time in between counts too.
+    The block may be entered again and again, by any task; the time in between counts too, as `within()` finds out.
     """
 
     __slots__ = (
@@ -62,13 +58,10 @@ class Alarm:
         self.at = self._deadline_at = loop.time() + left_s
         self._has_rung = left_s <= 0
         self._has_cancelled = False
-        self._cancelled_before = 0
         self._waiting: asyncio.Task[object] | None = None
         self._watch = watch
         # Kept, because to look for the running one asks the operating system every time.
         self._loop = loop
-        if left_s > 0:
-            watch.add(self)
 
     @property
     def is_final(self) -> bool:
@@ -77,10 +70,9 @@ class Alarm:
 
     def within(self, limit_s: float | None) -> "Alarm":
         """Bounds the next wait alone, in seconds, within the deadline; None leaves the deadline alone."""
-        if not self._has_rung:
-            at = self._deadline_at if limit_s is None else self._loop.time() + limit_s
-            self.at = min(self._deadline_at, at)
-            self._watch.add(self)
+        now = self._loop.time()
+        self.at = self._deadline_at if limit_s is None else min(self._deadline_at, now + limit_s)
+        self._has_rung = self._has_rung or now >= self._deadline_at
         return self
 
     def __enter__(self) -> None:
@@ -88,8 +80,12 @@ class Alarm:
             raise builtins.TimeoutError
         task = self._waiting = asyncio.current_task(self._loop)
         self._cancelled_before = task.cancelling() if task is not None else 0
+        self._watch.alarms[self] = None
+        if self.at < self._watch.next_at:
+            self._watch.set(self.at)
 
     def __exit__(self, kind: type[BaseException] | None, *_problem: object) -> None:
+        self._watch.alarms.pop(self, None)
         task, self._waiting = self._waiting, None
         if not self._has_cancelled or task is None:
             return
@@ -101,16 +97,7 @@ class Alarm:
             raise builtins.TimeoutError from None
 
     def ring(self) -> None:
-        """The time is up."""
-        if self._waiting is None and not self.is_final:
-            # The wait that it was set for is over, and a reader may take their time up to the deadline.
-            self.at = self._deadline_at
-            self._watch.add(self)
-            return
+        """The time is up for whoever waits."""
         self._has_rung = True
         if self._waiting is not None:
             self._has_cancelled = self._waiting.cancel()
-
-    def stop(self) -> None:
-        """Never rings from now on."""
-        self._watch.alarms.pop(self, None)

@@ -26,6 +26,9 @@ class EncodedRequest:
     adaptations: tuple[Adaptation, ...] = ()
 
 
+new_encoded = unchecked(EncodedRequest)
+
+
 @define(kw_only=True, weakref_slot=False)
 class Answer:
     """A provider's answer, before it is known which call it belongs to."""

@@ -7,7 +7,7 @@ from dipeo.domain.checks import check_identifier, check_text
 from dipeo.domain.completion import ChatMessage, Role, new_message, nothing_to_answer
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.message import check_content
-from dipeo.domain.parts import Part, TextPart, new_text
+from dipeo.domain.parts import Part, TextPart, text_part
 from dipeo.infrastructure.llm.drivers.openai_style import read_image, read_tool_calls, read_tool_result
 
 _ROLES: Final[Mapping[object, Role]] = {role.value: role for role in Role if role is not Role.TOOL}
@@ -37,9 +37,7 @@ def _plain(messages: Iterable[object]) -> tuple[ChatMessage, ...]:
     for message in messages:
         if type(message) is not dict or len(message) != 2 or type(text := message["content"]) is not str or not text:
             raise TypeError
-        # What is not ASCII may hold what no text may, and is checked.
-        part = new_text(text) if text.isascii() else TextPart(text)
-        read.append(new_message(_ROLES[message["role"]], (part,)))
+        read.append(new_message(_ROLES[message["role"]], (text_part(text),)))
     return tuple(read)
 
 

@@ -8,9 +8,7 @@ from dipeo.domain.completion import AdaptationAction, ChatMessage, Role
 from dipeo.domain.errors import InvalidRequestError, UnsupportedParameterError
 from dipeo.domain.parts import CitationPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
-
-OPENING_TEXT = "(The conversation begins.)"
-CONTINUE_TEXT = "(Please go on.)"
+from dipeo.infrastructure.llm.drivers.spoken import CONTINUE_TEXT, OPENING_TEXT, spoken
 
 
 @frozen
@@ -38,11 +36,6 @@ def text_in(message: ChatMessage, *, position: int, adaptations: Adaptations) ->
                 suggestion="Send text.",
             )
     return message.text
-
-
-def spoken(message: ChatMessage, text: str) -> str:
-    """The text with the speaker's name in front, where the provider has no field for names."""
-    return f"{message.name}: {text}" if message.name and message.role is Role.USER else text
 
 
 def split_instructions(

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from attrs import define, field
 
 from dipeo.domain.json_value import JsonObject, JsonValue
+from dipeo.domain.unchecked import unchecked
 
 END_OF_STREAM = "[DONE]"
 """What a wire yields for OpenAI's end marker, the one event of any provider that is not a JSON object."""
@@ -39,6 +40,9 @@ class WireRequest:
     headers: Mapping[str, str] = _NO_HEADERS
     framing: Framing = Framing.SSE
     method: str = "POST"
+
+
+new_exchange = unchecked(WireRequest)
 
 
 @define(weakref_slot=False)

@@ -28,14 +28,11 @@ class TimeLimitedModel(ChatModelPort):
     async def complete(self, request: CompletionRequest) -> Completion:
         if request.deadline_at_s is None:
             return await self._inner.complete(request)
-        alarm = self._alarm(request)
         try:
-            with alarm:
+            with self._alarm(request):
                 return await self._inner.complete(request)
         except builtins.TimeoutError:
             raise _too_late(request) from None
-        finally:
-            alarm.stop()
 
     def stream(self, request: CompletionRequest) -> CompletionStream:
         if request.deadline_at_s is None:
@@ -60,8 +57,6 @@ class TimeLimitedModel(ChatModelPort):
                     yield event
         except builtins.TimeoutError:
             raise _too_late(request, "".join(text), phase=_phase(alarm, has_begun=has_begun)) from None
-        finally:
-            alarm.stop()
 
     def _alarm(self, request: CompletionRequest) -> Alarm:
         loop = asyncio.get_running_loop()
