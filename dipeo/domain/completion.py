@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from attrs import evolve, field, frozen
 
@@ -39,7 +39,10 @@ class Role(StrEnum):
     @property
     def is_instruction(self) -> bool:
         """Whether a message of this role instructs rather than converses."""
-        return self is Role.SYSTEM or self is Role.DEVELOPER
+        return self in _INSTRUCTING
+
+
+_INSTRUCTING: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})
 
 
 @frozen(weakref_slot=False)
@@ -233,6 +236,7 @@ class Completion:
     def with_attempts(self, attempts: tuple[Attempt, ...], *, latency_ms: float) -> "Completion":
         """The same answer, with the attempts that led to it."""
         if type(self) is not Completion:
+            # Embeddings and lists go through the stations as completions that hold more, and come out as what they are.
             return evolve(self, attempts=attempts, latency_ms=latency_ms)
         return _with_attempts(self, attempts, latency_ms)
 

@@ -132,4 +132,5 @@ class PromptCache(StrEnum):
     LONG = "long"
 
 
-NO_CACHE: Final = PromptCache.DEFAULT
+DEFAULT_CACHE: Final = PromptCache.DEFAULT
+"""Held by a name of its own: every call compares with it, and looking it up in its class takes as long as a call."""

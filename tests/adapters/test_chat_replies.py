@@ -363,3 +363,11 @@ async def test_a_shape_asked_for_as_a_tool_comes_back_as_text() -> None:
     assert isinstance(completion, Completion)
     assert json.loads(completion.text) == {"tags": []}
     assert (completion.finish_reason, completion.schema_mode) == (FinishReason.STOP, SchemaMode.TOOL)
+
+
+@pytest.mark.parametrize("said", [None, 0, -1, True, "5", 1.5])
+def test_cache_hits_count_where_the_usual_field_says_nothing(said: object) -> None:
+    """DeepSeek's own field is read where the other is missing, zero, or no count."""
+    usage = {"prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": said}}
+    assert whole({"content": "Yes."}, usage={**usage, "prompt_cache_hit_tokens": 3}).usage.cached_tokens == 3
+    assert whole({"content": "Yes."}, usage={**usage, "prompt_cache_hit_tokens": -3}).usage.cached_tokens == 0

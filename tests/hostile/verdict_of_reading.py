@@ -70,7 +70,7 @@ def faults_of_completion(completion: Completion, text: str = "") -> list[str]:
     pickle.loads(pickle.dumps(completion))
     try:
         # Adapters make some values unchecked, of what they have looked at: their own classes must agree.
-        for value in (completion.usage, *completion.parts):
+        for value in (completion.usage, *completion.parts, *completion.attempts):
             evolve(value)
     except ValidationError as refusal:
         found.append(f"its class would refuse a part of it: {refusal}")

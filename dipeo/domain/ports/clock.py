@@ -9,7 +9,7 @@ class ClockPort(Protocol):
     """The one source of time; nothing else in dipeo reads a clock or sleeps."""
 
     def now(self) -> datetime:
-        """The time of day, in UTC."""
+        """The time of day in UTC, with its zone."""
         ...
 
     def monotonic_s(self) -> float:

@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import evolve
 
-from dipeo.domain.checks import check_identifier
+from dipeo.domain.checks import MAX_IDENTIFIER_CHARS, check_identifier
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.model import ModelTarget
 from dipeo.domain.ports.aliases import AliasPort
@@ -49,7 +49,7 @@ class InMemoryAliases(AliasPort):
 
     def __init__(self, aliases: Mapping[str, ModelTarget] = DEFAULT_ALIASES) -> None:
         self._aliases: dict[str, ModelTarget] = {}
-        self._inferred: dict[str, ModelTarget] = {}
+        self._inferred: dict[str, tuple[ModelTarget | None]] = {}
         self._beginnings: dict[str, ModelTarget] = {}
         for alias, target in aliases.items():
             self.register(alias, target)
@@ -59,14 +59,15 @@ class InMemoryAliases(AliasPort):
             return self._aliases[name]
         if self._beginnings and (rule := self._rule_for(name)) is not None:
             return rule
-        target = self._inferred.get(name)
-        if target is None:
+        inferred = self._inferred.get(name)
+        if inferred is None:
+            inferred = (infer(name),)
             if len(self._inferred) >= _MAX_REMEMBERED:
                 self._inferred.clear()
-            target = infer(name)
-            if target is not None:
-                self._inferred[name] = target
-        return target
+            if len(name) <= MAX_IDENTIFIER_CHARS:
+                # That no rule fits is remembered too: such a model is asked with its service named, again and again.
+                self._inferred[name] = inferred
+        return inferred[0]
 
     def _rule_for(self, name: str) -> ModelTarget | None:
         """The longest registered beginning that fits."""

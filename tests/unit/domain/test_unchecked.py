@@ -1,13 +1,14 @@
 """Values made of what was checked before are the very values that their classes make."""
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from attrs import define, evolve, exceptions, field, fields, frozen
+from attrs import Factory, define, evolve, exceptions, field, fields, frozen
 
 from dipeo.domain.attempt import Attempt, new_attempt
 from dipeo.domain.completion import (
@@ -24,6 +25,8 @@ from dipeo.domain.parts import TextPart, new_text
 from dipeo.domain.service import LLMService
 from dipeo.domain.unchecked import GENERATED, unchecked, unchecked_change
 from dipeo.domain.usage import Usage, new_usage
+from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, new_answer, new_encoded
+from dipeo.infrastructure.llm.drivers.wire import WireRequest, new_exchange
 
 MESSAGES = (ChatMessage.from_text(Role.USER, "Hello"),)
 VALUES: Mapping[Callable[..., Any], tuple[type, Mapping[str, Any]]] = {
@@ -46,7 +49,21 @@ VALUES: Mapping[Callable[..., Any], tuple[type, Mapping[str, Any]]] = {
         Completion,
         {"service": LLMService.OPENAI, "model": "m", "parts": (TextPart("Hi"),), "finish_reason": FinishReason.STOP},
     ),
+    new_exchange: (WireRequest, {"path": "/", "body": {}}),
+    new_encoded: (EncodedRequest, {"exchange": WireRequest("/", {})}),
+    new_answer: (
+        Answer,
+        {"parts": (), "finish_reason": FinishReason.STOP, "raw_finish_reason": "stop", "model": "m"},
+    ),
 }
+OPEN = (new_exchange, new_encoded, new_answer)
+"""What lives within one call, and is not frozen."""
+
+
+class _HasFactory:
+    """No default that is made, though it looks like one."""
+
+    factory = int
 
 
 @pytest.mark.parametrize("new", VALUES, ids=lambda new: VALUES[new][0].__name__)
@@ -67,14 +84,19 @@ class TestValues:
         """It cannot be changed, and is the same after it was copied, pickled, or made anew by its class."""
         _, values = VALUES[new]
         made = new(**values)
+        assert evolve(made) == made
+        if new in OPEN:
+            return
         for name in values:
             with pytest.raises(exceptions.FrozenInstanceError):
                 setattr(made, name, None)
-        assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == evolve(made) == made
+        assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made
 
     def test_arguments_are_those_of_the_class(self, new: Callable[..., Any]) -> None:
-        """One that is missing or unknown is refused."""
-        _, values = VALUES[new]
+        """They have the same names, kinds and order; one that is missing or unknown is refused."""
+        kind, values = VALUES[new]
+        theirs, ours = inspect.signature(kind).parameters.values(), inspect.signature(new).parameters.values()
+        assert [(each.name, each.kind) for each in ours] == [(each.name, each.kind) for each in theirs]
         with pytest.raises(TypeError, match="unexpected keyword argument 'more'"):
             new(**values, more=1)
         for name in values:
@@ -159,9 +181,40 @@ def test_what_cannot_be_made_so_is_refused_at_once() -> None:
     class Derived(Converted):
         more: int
 
-    for kind in (Converted, Validated):
-        with pytest.raises(TypeError, match="'number' is more than a plain field"):
-            unchecked(kind)
-    for other in (Weak, Loose, Derived):
-        with pytest.raises(TypeError, match=f"{other.__name__} must have slots of its own"):
-            unchecked(other)
+    @frozen(weakref_slot=False)
+    class OfItself:
+        first: int
+        number: int = field(default=Factory(lambda self: self.first, takes_self=True))
+
+    @frozen(weakref_slot=False)
+    class Prepared:
+        number: int
+
+        def __attrs_pre_init__(self) -> None:
+            """Would be passed over."""
+
+    for make in (unchecked, lambda kind: unchecked_change(kind, "number")):
+        for kind in (Converted, Validated, OfItself):
+            with pytest.raises(TypeError, match="'number' is more than a plain field"):
+                make(kind)
+        for other in (Weak, Loose, Derived):
+            with pytest.raises(TypeError, match=f"{other.__name__} must have slots of its own"):
+                make(other)
+        with pytest.raises(TypeError, match="Prepared does something before"):
+            make(Prepared)
+    with pytest.raises(TypeError, match="Usage has no field 'tokens'"):
+        unchecked_change(Usage, "tokens")
+
+
+def test_fields_stand_in_any_order() -> None:
+    """One that is named alone may stand before one that is not, as in the class; a default may be anything."""
+
+    @frozen(weakref_slot=False)
+    class Mixed:
+        named: int = field(kw_only=True)
+        number: int
+        odd: object = _HasFactory()
+
+    new = unchecked(Mixed)
+    assert new(1, named=2) == Mixed(1, named=2)
+    assert new(1, named=2).odd is Mixed(1, named=2).odd

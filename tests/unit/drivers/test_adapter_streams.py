@@ -1,6 +1,7 @@
 """One stream of an adapter, step by step: what is taken, what is refused, and what becomes of the connection."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
@@ -347,3 +348,18 @@ async def test_a_refusal_with_the_status_of_success_is_a_refusal() -> None:
     error = await failure_of(upstream)
     assert isinstance(error, RateLimitError)
     assert error.provider_code == "rate_limit_exceeded"
+
+
+async def test_a_wire_may_answer_with_any_kind_of_dictionary() -> None:
+    """What a wire of somebody's own gives is read like what ours gives."""
+
+    class Ordered(OneStreamWire):
+        """Answers with a dictionary of a kind of its own."""
+
+        async def send(self, exchange: WireRequest) -> WireReply:
+            message = OrderedDict[str, JsonValue](role="assistant", content="Hello.")
+            choices: list[JsonValue] = [OrderedDict[str, JsonValue](message=message, finish_reason="stop")]
+            return WireReply(status=200, headers={}, json=OrderedDict[str, JsonValue](choices=choices))
+
+    adapter = adapter_over(Ordered(ConnectionLostError()), LLMService.OPENAI)
+    assert (await adapter.complete(request_for(LLMService.OPENAI))).text == "Hello."

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -194,11 +195,15 @@ def test_what_the_waiter_makes_of_its_end_is_kept() -> None:
 
 
 def test_an_alarm_may_serve_again_after_it_was_survived() -> None:
-    """A bound that interrupted somebody who answered all the same is over for the next who enters."""
+    """A bound is over for the next who enters, whoever answered all the same, and whoever was told to leave."""
 
     async def main(_: VirtualLoop) -> None:
         alarm = alarm_at(10.0, AlarmWatch())
-        assert await wait_under(alarm, 1.0) == "in time"
+        with alarm.within(0.5), suppress(asyncio.CancelledError):
+            await asyncio.sleep(5.0)
+        assert await wait_under(alarm.within(2.0), 0.5) == "in time"
+        assert not alarm.is_final
+        assert await wait_under(alarm.within(None), 1.0) == "in time"
         task = asyncio.ensure_future(wait_under(alarm, 1.0))
         await asyncio.sleep(0.5)
         task.cancel()
@@ -206,4 +211,4 @@ def test_an_alarm_may_serve_again_after_it_was_survived() -> None:
             await task
         assert await wait_under(alarm, 1.0) == "in time"
 
-    assert outcome_of(main) == 2.5
+    assert outcome_of(main) == 3.5

@@ -103,6 +103,14 @@ def test_many_unknown_names_are_answered_alike() -> None:
     assert aliases.resolve("claude") is DEFAULT_ALIASES["claude"]
 
 
+def test_what_no_model_is_called_is_not_kept() -> None:
+    """A name that is too long for one is answered, and forgotten."""
+    aliases = InMemoryAliases()
+    assert aliases.resolve("x" * 257) is None
+    assert aliases.resolve("x" * 256) is None
+    assert [len(name) for name in aliases._inferred] == [256]
+
+
 @given(name=st.text(max_size=40))
 @settings(max_examples=150)
 def test_a_look_up_finds_or_refuses(name: str) -> None:

@@ -70,7 +70,9 @@ class Bench:
         config = PersonLLMConfig(**values)
         await self.llm.complete_with_person(messages, "ada", config, **options)
         await self.llm.stream_with_person(messages, "ada", config, **options).collect()
-        return self.model.asked[-2]
+        asked = self.model.asked[-2]
+        assert evolve(asked) == asked
+        return asked
 
 
 @pytest.fixture

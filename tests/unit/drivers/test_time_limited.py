@@ -469,3 +469,47 @@ def test_a_stream_that_thought_and_then_fell_silent_fell_silent() -> None:
     assert isinstance(error, errors.IncompleteStreamError)
     assert error.context["phase"] == "idle"
     assert ended_at_s == pytest.approx(4.0)
+
+
+class Roused(Paced):
+    """Says its first word when it is told to leave, and goes on at its own pace."""
+
+    async def _events(self) -> AsyncGenerator[CompletionEvent, None]:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(50.0)
+        yield A
+        await asyncio.sleep(1.0)
+        yield B
+
+
+def test_a_word_in_the_last_moment_begins_the_stream() -> None:
+    """Once it has come, the limit for it is over, and the limit for silences counts."""
+    assert heard(Roused(), first_token=2.0, idle=3.0) == ([A, B], None, 3.0)
+    events, error, ended_at_s = heard(Roused(), first_token=2.0, idle=0.5)
+    assert (events, ended_at_s) == ([A], 2.5)
+    assert isinstance(error, errors.IncompleteStreamError)
+    assert error.context["phase"] == "idle"
+
+
+async def test_nothing_is_delivered_after_the_deadline() -> None:
+    """A reader who keeps the loop to themselves past it hears no more, though more had come: their time counts too."""
+
+    async def source() -> AsyncGenerator[CompletionEvent, None]:
+        yield A
+        yield B
+
+    class Inner(ScriptedModel):
+        """Streams from the source above."""
+
+        def stream(self, request: CompletionRequest) -> CompletionStream:
+            return CompletionStream(source())
+
+    loop = asyncio.get_running_loop()
+    async with TimeLimitedModel(Inner(), ManualClock()).stream(request(SOON_S)) as stream:
+        assert await anext(stream) == A
+        busy_until = loop.time() + 2 * SOON_S
+        while loop.time() < busy_until:
+            pass
+        with pytest.raises(errors.DeadlineExceededError) as caught:
+            await anext(stream)
+    assert (caught.value.context["phase"], caught.value.context["partial_text"]) == ("total", "Hel")

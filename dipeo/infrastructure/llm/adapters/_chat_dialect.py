@@ -57,8 +57,7 @@ def no_provider_tools(_model: str, _tools: Sequence[ProviderTool]) -> Mapping[st
     return {}
 
 
-# Compared by identity: there is one of each.
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True)
 class ChatDialect:
     """One speaker of chat completions.
 

@@ -202,7 +202,7 @@ def decode_usage(body: JsonObject) -> Usage:
         return UNREPORTED_USAGE
     read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     cached, written = (read.get("cached_tokens"), read.get("cache_write_tokens")) if isinstance(read, dict) else (0, 0)
-    cached = cached or usage.get("prompt_cache_hit_tokens")
+    hits = usage.get("prompt_cache_hit_tokens")
     thought = made.get("reasoning_tokens") if isinstance(made, dict) else 0
     # Most are zero or missing, and need no check.
     reasoned = count_in(thought) if thought else 0
@@ -212,7 +212,7 @@ def decode_usage(body: JsonObject) -> Usage:
     return new_usage(
         input_tokens=asked,
         output_tokens=answered,
-        cached_tokens=count_in(cached) if cached else 0,
+        cached_tokens=(count_in(cached) if cached else 0) or (count_in(hits) if hits else 0),
         cache_write_tokens=count_in(written) if written else 0,
         reasoning_tokens=reasoned,
     )

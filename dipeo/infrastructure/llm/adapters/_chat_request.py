@@ -12,7 +12,7 @@ from dipeo.domain.errors import UnsupportedParameterError
 from dipeo.domain.json_value import JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.sampling import NO_SAMPLING, ReasoningEffort, Sampling
-from dipeo.domain.tools import NO_CACHE, NO_TOOLS, PromptCache
+from dipeo.domain.tools import DEFAULT_CACHE, NO_TOOLS, PromptCache
 from dipeo.infrastructure.llm.adapters._chat_dialect import CacheWish, ChatDialect
 from dipeo.infrastructure.llm.adapters._chat_messages import encode_messages
 from dipeo.infrastructure.llm.adapters._chat_tools import Body, encode_schema, encode_tooling
@@ -52,7 +52,7 @@ def encode_request(
         if dialect.asks_for_stream_usage:
             body["stream_options"] = {"include_usage": True}
     exchange = new_exchange(PATH, body)
-    if request.prompt_cache is not NO_CACHE:
+    if request.prompt_cache is not DEFAULT_CACHE:
         encode_cache(exchange, body, request, dialect, adaptations)
     if request.provider_options:
         with_provider_options(body, request.provider_options)

@@ -9,9 +9,9 @@ from dipeo.domain.errors import EmptyResponseError, MalformedResponseError, Vali
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, ReasoningPart, TextPart, ToolCallPart
 from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta, ToolCallDelta
-from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage, new_usage
 from dipeo.infrastructure.llm.adapters._claude_parts import VENDOR
-from dipeo.infrastructure.llm.drivers.answer import Answer, count_in, object_in, objects_in, text_in
+from dipeo.infrastructure.llm.drivers.answer import Answer, count_in, new_answer, object_in, objects_in, text_in
 
 FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "end_turn": FinishReason.STOP,
@@ -66,7 +66,7 @@ def decode_usage(usage: JsonObject) -> Usage:
     if short + long > written:
         # One of both is wrong; the total is what the input is counted from.
         short = long = 0
-    return Usage(
+    return new_usage(
         input_tokens=count_in(usage.get("input_tokens")) + cached + written,
         output_tokens=count_in(usage.get("output_tokens")),
         cached_tokens=cached,
@@ -244,7 +244,7 @@ def _answer(blocks: Sequence[JsonObject], stop_reason: str, message: JsonObject,
     reason = FINISH_REASONS.get(stop_reason, FinishReason.OTHER)
     if not parts and reason in _NEED_PARTS and stop_reason != "stop_sequence":
         raise EmptyResponseError()
-    return Answer(
+    return new_answer(
         parts=parts,
         finish_reason=reason,
         raw_finish_reason=stop_reason,

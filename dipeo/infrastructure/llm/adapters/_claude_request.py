@@ -9,7 +9,16 @@ from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.parts import ToolCallPart
 from dipeo.domain.sampling import Sampling
-from dipeo.domain.tools import NO_CACHE, NO_TOOLS, PromptCache, ProviderTool, SchemaMode, Tooling, ToolSpec, ToolUse
+from dipeo.domain.tools import (
+    DEFAULT_CACHE,
+    NO_TOOLS,
+    PromptCache,
+    ProviderTool,
+    SchemaMode,
+    Tooling,
+    ToolSpec,
+    ToolUse,
+)
 from dipeo.infrastructure.llm.adapters._claude_parts import (
     encode_turns,
     is_paused,
@@ -92,7 +101,7 @@ def encode_request(request: CompletionRequest, capabilities: ModelCapabilities, 
         _encode_schema(body, request.response_schema.schema, adaptations)
     if is_stream:
         body["stream"] = True
-    if request.prompt_cache is not NO_CACHE:
+    if request.prompt_cache is not DEFAULT_CACHE:
         _mark_for_cache(body, _CACHE_CONTROLS[request.prompt_cache])
     with_provider_options(body, request.provider_options)
     exchange = WireRequest(path="/v1/messages", body=body, headers={"anthropic-version": version})

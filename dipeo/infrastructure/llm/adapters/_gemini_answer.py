@@ -23,10 +23,10 @@ from dipeo.domain.parts import (
 )
 from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta
 from dipeo.domain.tools import ProviderTool
-from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage, new_usage
 from dipeo.infrastructure.llm.adapters._gemini_messages import GROUNDING, VENDOR, is_mark
 from dipeo.infrastructure.llm.adapters._whole_calls import decode_call, delta_of, made_up_id
-from dipeo.infrastructure.llm.drivers.answer import Answer, count_in, object_in, objects_in, text_in
+from dipeo.infrastructure.llm.drivers.answer import Answer, count_in, new_answer, object_in, objects_in, text_in
 
 FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "STOP": FinishReason.STOP,
@@ -64,7 +64,7 @@ def decode_usage(usage: JsonObject) -> Usage:
     if not usage:
         return UNREPORTED_USAGE
     thoughts = count_in(usage.get("thoughtsTokenCount"))
-    return Usage(
+    return new_usage(
         input_tokens=count_in(usage.get("promptTokenCount")) + count_in(usage.get("toolUsePromptTokenCount")),
         output_tokens=count_in(usage.get("candidatesTokenCount")) + thoughts,
         cached_tokens=count_in(usage.get("cachedContentTokenCount")),
@@ -149,7 +149,7 @@ class ResponseStreamDecoder:
         parts = merged(self._parts)
         if self._grounding or self._sources:
             parts += decode_sources(self._grounding, self._sources)
-        return Answer(
+        return new_answer(
             parts=parts,
             finish_reason=reason,
             raw_finish_reason=self._finish,

@@ -11,7 +11,7 @@ from dipeo.domain.completion import AdaptationAction, CompletionRequest
 from dipeo.domain.errors import UnsupportedParameterError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.sampling import ReasoningEffort, Sampling
-from dipeo.domain.tools import NO_CACHE, PromptCache, ProviderTool, ResponseSchema, Tooling, ToolSpec, ToolUse
+from dipeo.domain.tools import DEFAULT_CACHE, PromptCache, ProviderTool, ResponseSchema, Tooling, ToolSpec, ToolUse
 from dipeo.infrastructure.llm.adapters._gemini_messages import TAKES_LEVEL
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
 
@@ -51,7 +51,7 @@ def encode_settings(request: CompletionRequest, adaptations: Adaptations) -> dic
         config["thinkingConfig"] = thinking
     if request.response_schema is not None:
         config.update(encode_schema(request.response_schema))
-    if request.prompt_cache is not NO_CACHE:
+    if request.prompt_cache is not DEFAULT_CACHE:
         _note_cache(request, adaptations)
     return config
 

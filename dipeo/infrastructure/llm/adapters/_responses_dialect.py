@@ -61,7 +61,7 @@ class ResponsesDialect:
 
 
 @lru_cache(maxsize=1024)
-def needs_responses(dialect: ResponsesDialect, model: str) -> bool:
+def has_responses_alone(dialect: ResponsesDialect, model: str) -> bool:
     """Whether the model can be asked in no other way. Remembered, because every call wants to know."""
     return dialect.needs_responses.match(model) is not None
 

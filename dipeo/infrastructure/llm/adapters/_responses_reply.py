@@ -12,8 +12,16 @@ from dipeo.domain.errors import EmptyResponseError, MalformedResponseError, Prov
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, ReasoningPart, TextPart, ToolCallPart
 from dipeo.domain.tools import ProviderTool
-from dipeo.domain.usage import UNREPORTED_USAGE, Usage
-from dipeo.infrastructure.llm.drivers.answer import Answer, count_in, counts_in, object_in, objects_in, text_in
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage, new_usage
+from dipeo.infrastructure.llm.drivers.answer import (
+    Answer,
+    count_in,
+    counts_in,
+    new_answer,
+    object_in,
+    objects_in,
+    text_in,
+)
 
 UNFINISHED: Final = frozenset({"queued", "in_progress"})
 FAILED: Final = frozenset({"failed", "cancelled"})
@@ -50,7 +58,7 @@ def decode_response(body: JsonObject, *, vendor: str) -> Answer:
     is_said = any(not (isinstance(part, ReasoningPart) and part.is_redacted) for part in parts)
     if not is_said and reason in (FinishReason.STOP, FinishReason.OTHER):
         raise EmptyResponseError()
-    return Answer(
+    return new_answer(
         parts=parts,
         finish_reason=reason,
         raw_finish_reason=word,
@@ -184,7 +192,7 @@ def decode_usage(usage: JsonValue) -> Usage:
     if not isinstance(usage, dict) or not counts_in(usage):
         return UNREPORTED_USAGE
     read = object_in(usage.get("input_tokens_details"))
-    return Usage(
+    return new_usage(
         input_tokens=count_in(usage.get("input_tokens")),
         output_tokens=count_in(usage.get("output_tokens")),
         cached_tokens=count_in(read.get("cached_tokens")),

@@ -9,7 +9,7 @@ from dipeo.domain.completion import AdaptationAction, CompletionRequest
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.sampling import NO_SAMPLING, ReasoningEffort
-from dipeo.domain.tools import NO_TOOLS, PromptCache, ProviderTool, ResponseSchema, Tooling, ToolSpec, ToolUse
+from dipeo.domain.tools import DEFAULT_CACHE, NO_TOOLS, ProviderTool, ResponseSchema, Tooling, ToolSpec, ToolUse
 from dipeo.infrastructure.llm.adapters._chat_request import cache_key
 from dipeo.infrastructure.llm.adapters._chat_tools import is_closed
 from dipeo.infrastructure.llm.adapters._prompt_cache import ask_for_cache
@@ -55,7 +55,7 @@ def encode_request(
         encode_tooling(body, request.tooling, dialect)
     if request.response_schema is not None:
         encode_schema(body, request, request.response_schema, adaptations)
-    if request.prompt_cache is not PromptCache.DEFAULT:
+    if request.prompt_cache is not DEFAULT_CACHE:
         encode_cache(body, request, dialect, adaptations)
     if is_stream:
         body["stream"] = True

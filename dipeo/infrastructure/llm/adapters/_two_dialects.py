@@ -9,7 +9,7 @@ from dipeo.domain.tools import NO_TOOLS
 from dipeo.infrastructure.llm.adapters._responses_dialect import (
     RESPONSES_DIALECTS,
     ResponsesDialect,
-    needs_responses,
+    has_responses_alone,
 )
 from dipeo.infrastructure.llm.drivers.base import BaseLLMAdapter, WireOpener
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
@@ -55,7 +55,7 @@ class TwoDialectAdapter(BaseLLMAdapter):
             return None
         if (
             request.previous_response_id is not None
-            or needs_responses(dialect, request.model)
+            or has_responses_alone(dialect, request.model)
             or (self._prefers_responses and not dialect.has_chat_alone.match(request.model))
             or (request.tooling is not NO_TOOLS and self._asks_for_more(request, dialect))
         ):

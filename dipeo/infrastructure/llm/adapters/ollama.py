@@ -16,7 +16,7 @@ from dipeo.domain.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from dipeo.domain.sampling import ReasoningEffort, Sampling
 from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta
 from dipeo.domain.tools import NO_TOOLS, PromptCache, SchemaMode
-from dipeo.domain.usage import UNREPORTED_USAGE, Usage
+from dipeo.domain.usage import UNREPORTED_USAGE, Usage, new_usage
 from dipeo.infrastructure.llm.adapters._ollama_messages import VENDOR, encode_messages, encode_tools
 from dipeo.infrastructure.llm.adapters._whole_calls import (
     decode_call,
@@ -31,6 +31,7 @@ from dipeo.infrastructure.llm.drivers.answer import (
     EncodedRequest,
     StreamDecoder,
     count_in,
+    new_answer,
     object_in,
     objects_in,
     text_in,
@@ -175,7 +176,9 @@ def decode_usage(body: JsonObject) -> Usage:
     """The usage; a server that had the whole prompt cached leaves the input count out."""
     if "eval_count" not in body and "prompt_eval_count" not in body:
         return UNREPORTED_USAGE
-    return Usage(input_tokens=count_in(body.get("prompt_eval_count")), output_tokens=count_in(body.get("eval_count")))
+    return new_usage(
+        input_tokens=count_in(body.get("prompt_eval_count")), output_tokens=count_in(body.get("eval_count"))
+    )
 
 
 def decode_refusal(body: JsonValue) -> Refusal:
@@ -233,7 +236,7 @@ class ChatLinesDecoder:
                 parts.append(TextPart(text))
         except ValidationError as problem:
             raise MalformedResponseError(f"The provider's answer cannot be read: {problem}") from None
-        return Answer(
+        return new_answer(
             parts=(*parts, *self._calls),
             finish_reason=FinishReason.TOOL_CALLS if self._calls and reason is FinishReason.STOP else reason,
             raw_finish_reason=word,

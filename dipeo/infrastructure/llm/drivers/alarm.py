@@ -72,7 +72,8 @@ class Alarm:
         """Bounds the next wait alone, in seconds, within the deadline; None leaves the deadline alone."""
         now = self._loop.time()
         self.at = self._deadline_at if limit_s is None else min(self._deadline_at, now + limit_s)
-        self._has_rung = self._has_rung or now >= self._deadline_at
+        # A bound that somebody survived is over; the deadline never is.
+        self._has_rung = now >= self._deadline_at
         return self
 
     def __enter__(self) -> None:

@@ -30,6 +30,9 @@ _T = TypeVar("_T")
 
 _NOTHING: Final = TextDelta("")
 
+_BY_TOOL: Final = SchemaMode.TOOL
+"""Held by a name of its own: every call compares with it, and looking it up in its class takes as long as a call."""
+
 WireOpener = Callable[[Endpoint, Mapping[str, str]], Wire]
 """Opens a wire to an endpoint, with the headers that carry the key."""
 
@@ -79,6 +82,8 @@ class BaseLLMAdapter(ChatModelPort, ABC):
     def as_taken(self, request: CompletionRequest) -> tuple[CompletionRequest, SchemaMode | None]:
         """The request as the model takes it, and how an answer of a given shape is asked for.
 
+        Not every request comes here: one without tools and without a shape is taken as it is.
+
         Raises `UnsupportedParameterError` for tools that the model does not take.
         """
         tooling, schema = request.tooling, request.response_schema
@@ -102,10 +107,10 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             del encoded
             reply = await sending
             body = reply.json
-            if type(body) is not dict or not 200 <= reply.status < 300 or body.get("error"):
+            if not isinstance(body, dict) or not 200 <= reply.status < 300 or body.get("error"):
                 raise self._refused(reply)
             answer = self.decode(body)
-            if schema_mode is not None and schema_mode is SchemaMode.TOOL:
+            if schema_mode is _BY_TOOL:
                 answer = answer_of_tool(answer, asked)
             return self._completion(answer, request, adaptations, reply.headers, schema_mode, raw=body)
         except DipeoError as error:
@@ -163,7 +168,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             async for event in events:
                 is_silent = False
                 for decoded in self._decode_event(event, decoder, upstream):
-                    if schema_mode is SchemaMode.TOOL:
+                    if schema_mode is _BY_TOOL:
                         decoded = delta_of_tool(decoded, asked)  # noqa: PLW2901  # read as what it stands for
                         if decoded == _NOTHING:
                             continue  # a call is announced before its arguments come
@@ -175,7 +180,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             if not decoder.is_complete:
                 raise EmptyResponseError("The stream held no event.") if is_silent else IncompleteStreamError()
             answer = decoder.answer()
-            if schema_mode is SchemaMode.TOOL:
+            if schema_mode is _BY_TOOL:
                 answer = answer_of_tool(answer, asked)
             yield CompletionEnd(self._completion(answer, request, encoded.adaptations, upstream.headers, schema_mode))
         except DipeoError as error:

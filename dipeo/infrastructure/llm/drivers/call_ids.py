@@ -9,7 +9,8 @@ from dipeo.infrastructure.forks import renew_in_child
 class CallIds:
     """Ids that no other call has, in this process or another: where they begin is drawn, and then they are counted.
 
-    Drawing each would ask the operating system in every call. Safe in threads; a forked process begins anew.
+    Drawing each would ask the operating system in every call. Safe in threads. A forked process begins anew, if the
+    interpreter is told of the fork, or if no id was given before it.
     """
 
     def __init__(self) -> None:
@@ -18,12 +19,17 @@ class CallIds:
 
     def begin_in_child(self) -> None:
         """Begins anew: a forked process would otherwise go on counting where its parent does."""
-        self._beginning = os.urandom(12).hex()
+        self._beginning = ""
         self._numbers = count()
 
     def new(self) -> str:
         """One more id: 32 hexadecimal digits, the last eight of them counted."""
-        return f"{self._beginning}{next(self._numbers):08x}"
+        return f"{self._beginning or self._begin()}{next(self._numbers):08x}"
+
+    def _begin(self) -> str:
+        # Two threads that come first at once begin in two places, and count on together.
+        self._beginning = os.urandom(12).hex()
+        return self._beginning
 
     def __repr__(self) -> str:
         return f"<CallIds {self._beginning}...>"

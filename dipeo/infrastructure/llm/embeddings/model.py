@@ -19,8 +19,7 @@ class EmbeddingRequest(CompletionRequest):
     batch: EmbeddingBatch
 
 
-# Without slots, as its base class is.
-@frozen(kw_only=True, slots=False)
+@frozen(kw_only=True)
 class EmbeddedBatch(Completion):
     """A batch on its way back; its parts are empty, for it says nothing."""
 

@@ -42,7 +42,7 @@ _NO_MODEL: Final = "(list of models)"
 _NO_QUESTION: Final = (ChatMessage(Role.USER, ()),)
 
 
-@frozen(kw_only=True, slots=False)
+@frozen(kw_only=True)
 class _Listed(Completion):
     models: tuple[ModelFacts, ...] = field(repr=False)
 
