@@ -107,8 +107,10 @@ def test_an_alarm_that_has_rung_lets_nobody_wait() -> None:
         assert await wait_under(over, 5.0) == "late"
         assert await wait_under(over.within(3.0), 5.0) == "late"
         assert not watch.alarms
-        alarm = alarm_at(1.0, watch)
+        alarm = alarm_at(2.0, watch)
         await asyncio.sleep(2.0)
+        with pytest.raises(TimeoutError), alarm.within(None):
+            raise AssertionError("nobody gets this far")
         assert await wait_under(alarm, 5.0) == "late"
         assert loop.time() == 2.0
         assert timers(loop) == []

@@ -350,3 +350,19 @@ async def test_an_error_that_was_told_before_keeps_what_was_told(way: str) -> No
         await bench.ask(way)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_whoever_observes_is_told_what_an_answer_used(*, is_stream: bool) -> None:
+    """Once for each answered request, and of no other."""
+    told: list[tuple[str, Usage]] = []
+    clock = ManualClock()
+
+    def observe(asked: CompletionRequest, usage: Usage) -> None:
+        told.append((asked.call_id, usage))
+
+    for answer in (ANSWER, errors.OverloadedError()):
+        model = MeteredModel(Slow(clock, answer), ledger=FakeLedger(), keys=FakeKeys(), clock=clock, observe=observe)
+        with contextlib.suppress(errors.OverloadedError):
+            await (model.stream(request()).collect() if is_stream else model.complete(request()))
+    assert told == [("call-1", ANSWER.usage)]

@@ -47,18 +47,20 @@ class Alarm:
         "_cancelled_before",
         "_deadline_at",
         "_has_cancelled",
-        "_has_rung",
+        "_is_over",
         "_loop",
         "_waiting",
         "_watch",
         "at",
     )
 
+    _waiting: "asyncio.Task[object] | None"
+    _cancelled_before: int
+
     def __init__(self, watch: AlarmWatch, loop: asyncio.AbstractEventLoop, left_s: float) -> None:
         self.at = self._deadline_at = loop.time() + left_s
-        self._has_rung = left_s <= 0
+        self._is_over = left_s <= 0
         self._has_cancelled = False
-        self._waiting: asyncio.Task[object] | None = None
         self._watch = watch
         # Kept, because to look for the running one asks the operating system every time.
         self._loop = loop
@@ -72,12 +74,11 @@ class Alarm:
         """Bounds the next wait alone, in seconds, within the deadline; None leaves the deadline alone."""
         now = self._loop.time()
         self.at = self._deadline_at if limit_s is None else min(self._deadline_at, now + limit_s)
-        # A bound that somebody survived is over; the deadline never is.
-        self._has_rung = now >= self._deadline_at
+        self._is_over = now >= self._deadline_at
         return self
 
     def __enter__(self) -> None:
-        if self._has_rung:
+        if self._is_over:
             raise builtins.TimeoutError
         task = self._waiting = asyncio.current_task(self._loop)
         self._cancelled_before = task.cancelling() if task is not None else 0
@@ -99,6 +100,4 @@ class Alarm:
 
     def ring(self) -> None:
         """The time is up for whoever waits."""
-        self._has_rung = True
-        if self._waiting is not None:
-            self._has_cancelled = self._waiting.cancel()
+        self._has_cancelled = self._waiting is not None and self._waiting.cancel()
