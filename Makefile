@@ -48,7 +48,7 @@ bench: $(STAMP) ## Compare a call with bare aiohttp and the official SDK, in one
 	$(BIN)/python -m benchmarks.call_path $(ARGS)
 	$(BIN)/python -m benchmarks.thousand
 
-soak: $(STAMP) ## Make 100,000 mixed calls, see whether all is given back and memory stays, then be hostile (some minutes)
+soak: $(STAMP) ## Make 250,000 mixed calls, see whether all is given back and memory stays, then be hostile (some minutes)
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m benchmarks.hostile)
 
