@@ -213,7 +213,7 @@ async def _rounds(mixed: MixedCalls, plan: Plan) -> list[Sample]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    # What a process that holds less begins with takes longer to settle: at 100,000 calls it still does.
+    # At 100,000 calls the memory of the process is still settling.
     parser.add_argument("--calls", type=int, default=250_000)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--seed", type=int, default=11)

@@ -25,6 +25,9 @@ from dipeo.infrastructure.token_calibration import CalibratingTokenCounter
 # dependency-injector's Singleton is not thread-safe; every shared object is therefore a ThreadSafeSingleton.
 _Shared = providers.ThreadSafeSingleton
 
+# The rings are plain classes that hold providers. The library's own declarative container would load its wiring, and
+# with that every web framework that is installed, for what nothing here uses.
+
 
 class Outside:
     """What the core needs from outside."""
@@ -70,9 +73,6 @@ class Container(Stack):
     closed is closed by the facade.
     """
 
-    # Plain classes that hold providers. The library's own declarative container would load its wiring, and with that
-    # every web framework that is installed, for what nothing here uses.
-
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.formatter = _Shared(MessageFormatter)
@@ -89,7 +89,6 @@ class Container(Stack):
             idle_timeout_s=settings.idle_timeout_s,
             max_attempts=settings.max_attempts,
         )
-
         self.embeddings = _Shared(
             build_embeddings,
             self.pool,

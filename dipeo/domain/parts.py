@@ -23,12 +23,12 @@ class TextPart:
             check_text("text", self.text)
 
 
-new_text = unchecked(TextPart)
+_new_text = unchecked(TextPart)
 
 
 def text_part(text: str) -> TextPart:
     """A part of this text. What is ASCII can be sent, and needs no second look. Raises what `TextPart` raises."""
-    return new_text(text) if type(text) is str and text.isascii() else TextPart(text)
+    return _new_text(text) if type(text) is str and text.isascii() else TextPart(text)
 
 
 _MAX_URL_CHARS: Final = 16 * 1024

@@ -21,7 +21,7 @@ from dipeo.domain.completion import (
     new_message,
     new_request,
 )
-from dipeo.domain.parts import TextPart, new_text
+from dipeo.domain.parts import TextPart, _new_text
 from dipeo.domain.service import LLMService
 from dipeo.domain.unchecked import GENERATED, unchecked, unchecked_change
 from dipeo.domain.usage import Usage, new_usage
@@ -30,7 +30,7 @@ from dipeo.infrastructure.llm.drivers.wire import WireRequest, new_exchange
 
 MESSAGES = (ChatMessage.from_text(Role.USER, "Hello"),)
 VALUES: Mapping[Callable[..., Any], tuple[type, Mapping[str, Any]]] = {
-    new_text: (TextPart, {"text": "Hello"}),
+    _new_text: (TextPart, {"text": "Hello"}),
     new_message: (ChatMessage, {"role": Role.USER, "parts": (TextPart("Hello"),)}),
     new_request: (CompletionRequest, {"service": LLMService.OPENAI, "model": "m", "messages": MESSAGES}),
     new_usage: (Usage, {"input_tokens": 3, "output_tokens": 4}),
@@ -155,7 +155,7 @@ def test_a_changed_value_is_new_in_what_was_named() -> None:
 
 def test_the_function_tells_where_it_comes_from() -> None:
     """Tracebacks and profiles show whose it is."""
-    assert new_text.__code__.co_filename == f"{GENERATED}TextPart>"
+    assert _new_text.__code__.co_filename == f"{GENERATED}TextPart>"
 
 
 def test_what_cannot_be_made_so_is_refused_at_once() -> None:

@@ -34,6 +34,8 @@ FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
     "content_filter": FinishReason.CONTENT_FILTER,
 }
 _TEXT_FIELDS: Final = frozenset({"role", "content", "refusal", "annotations"})
+"""What a message of text alone has; the last two are then empty."""
+
 _NEED_PARTS: Final = frozenset({FinishReason.STOP, FinishReason.OTHER, FinishReason.TOOL_CALLS})
 
 
@@ -58,7 +60,7 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
     )
     if type(text) is not str or not text or is_more:
         return _decode_more(message, body, word, vendor)
-    # Nearly every answer is text alone.
+    # Nearly every answer is text alone, and is not looked through for what else there might be.
     return new_answer(
         parts=(text_part(text),),
         finish_reason=FINISH_REASONS.get(word) or FinishReason.OTHER,

@@ -19,7 +19,7 @@ from dipeo.infrastructure.llm.drivers.call_ids import CallIds
 from dipeo.infrastructure.llm.drivers.chat_messages import as_chat_messages
 from dipeo.infrastructure.llm.drivers.fallback_targets import resolve_fallbacks
 from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
-from dipeo.infrastructure.llm.drivers.options import read_options
+from dipeo.infrastructure.llm.drivers.options import CallOptions, read_options
 from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 
@@ -127,7 +127,7 @@ class LLMInfraService(LLMServicePort):
             prompt_cache=call.prompt_cache,
             previous_response_id=call.previous_response_id,
             call_id=self._call_ids.new(),
-            deadline_at_s=self._clock.monotonic_s() + (self._timeout_s if call.timeout_s is None else call.timeout_s),
+            deadline_at_s=self._deadline(call),
             first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
             idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
             max_attempts=call.max_attempts or self._max_attempts,
@@ -186,7 +186,7 @@ class LLMInfraService(LLMServicePort):
             previous_response_id=call.previous_response_id,
             person_id=person_id,
             call_id=self._call_ids.new(),
-            deadline_at_s=self._clock.monotonic_s() + (self._timeout_s if call.timeout_s is None else call.timeout_s),
+            deadline_at_s=self._deadline(call),
             first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
             idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
             max_attempts=call.max_attempts or self._max_attempts,
@@ -202,3 +202,6 @@ class LLMInfraService(LLMServicePort):
             raise UnknownServiceError(f"No service is known for the model {model!r}.", field="model")
         wanted = LLMService.from_name(service)
         return known if known is not None and known.service is wanted else ModelTarget(service=wanted, model=model)
+
+    def _deadline(self, call: CallOptions) -> float:
+        return self._clock.monotonic_s() + (self._timeout_s if call.timeout_s is None else call.timeout_s)
