@@ -25,8 +25,8 @@ class EnvironmentKeys(APIKeyPort):
 
     def find(self, service: LLMService, api_key_id: str | None = None) -> Secret | None:
         """The key, or None where no variable holds it. Raises `MalformedAPIKeyError` naming the variable."""
-        if api_key_id is None and service in self._usual:
-            return self._usual[service]
+        if api_key_id is None and (usual := self._usual.get(service)) is not None:
+            return usual
         for variable in variables_for(service, api_key_id):
             secret = self._secrets.get(variable)
             if secret is None and variable in self._values:

@@ -44,18 +44,18 @@ def test_a_forked_process_goes_on_elsewhere() -> None:
     os.close(reads)
     os.close(writes)
     assert len(theirs) == len(ours) == 32
-    assert theirs[:24] != ours[:24]
+    assert theirs[:20] != ours[:20]
 
 
 def test_the_beginning_is_drawn_when_it_is_needed() -> None:
     """A process that is forked before its first call begins for itself, whether the interpreter knows of it or not."""
     ids = CallIds()
     assert repr(ids) == "<CallIds ...>"
-    assert ids.new()[24:] == "00000000"
-    assert ids.new()[24:] == "00000001"
+    assert ids.new()[20:] == "000000000000"
+    assert ids.new()[20:] == "000000000001"
 
 
 def test_it_shows_where_it_begins() -> None:
     """Which is the beginning of every id."""
     ids = CallIds()
-    assert ids.new()[:24] in repr(ids)
+    assert ids.new()[:20] in repr(ids)
