@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 
 from dipeo.infrastructure.llm.drivers.alarm import Alarm, AlarmWatch
+from dipeo.infrastructure.llm.drivers.per_loop import PerLoop
 from tests.virtual_world.virtual_loop import VirtualLoop, run_virtual
 
 
@@ -17,8 +18,7 @@ def timers(loop: VirtualLoop) -> list[float]:
 
 def alarm_at(at: float, watch: AlarmWatch) -> Alarm:
     """An alarm that rings at this moment of the loop's time, or has rung already."""
-    loop = asyncio.get_running_loop()
-    return Alarm(watch, loop, at - loop.time())
+    return Alarm(PerLoop(lambda: watch), at - asyncio.get_running_loop().time())
 
 
 async def wait_under(alarm: Alarm, delay_s: float) -> str:

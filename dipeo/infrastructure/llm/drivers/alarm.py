@@ -4,6 +4,8 @@ import asyncio
 import builtins
 import math
 
+from dipeo.infrastructure.llm.drivers.per_loop import PerLoop
+
 
 class AlarmWatch:
     """One timer for all alarms of an event loop: it is set for the earliest, and most never ring.
@@ -57,13 +59,13 @@ class Alarm:
     _waiting: "asyncio.Task[object] | None"
     _cancelled_before: int
 
-    def __init__(self, watch: AlarmWatch, loop: asyncio.AbstractEventLoop, left_s: float) -> None:
+    def __init__(self, watches: PerLoop[AlarmWatch], left_s: float) -> None:
+        # Kept, because to look for the running one asks the operating system every time.
+        loop = self._loop = asyncio.get_running_loop()
+        self._watch = watches.get(loop)
         self.at = self._deadline_at = loop.time() + left_s
         self._is_over = left_s <= 0
         self._has_cancelled = False
-        self._watch = watch
-        # Kept, because to look for the running one asks the operating system every time.
-        self._loop = loop
 
     @property
     def is_final(self) -> bool:
@@ -86,7 +88,7 @@ class Alarm:
         if self.at < self._watch.next_at:
             self._watch.set(self.at)
 
-    def __exit__(self, kind: type[BaseException] | None, *_problem: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, _problem: object, _traceback: object) -> None:
         self._watch.alarms.pop(self, None)
         task, self._waiting = self._waiting, None
         if not self._has_cancelled or task is None:

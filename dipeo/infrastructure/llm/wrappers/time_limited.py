@@ -1,6 +1,5 @@
 """Keeps an attempt within the call's deadline."""
 
-import asyncio
 import builtins
 from collections.abc import AsyncGenerator
 
@@ -29,7 +28,7 @@ class TimeLimitedModel(ChatModelPort):
         if request.deadline_at_s is None:
             return await self._inner.complete(request)
         try:
-            with self._alarm(request):
+            with Alarm(self._watches, request.deadline_at_s - self._clock.monotonic_s()):
                 return await self._inner.complete(request)
         except builtins.TimeoutError:
             raise _too_late(request) from None
@@ -37,12 +36,12 @@ class TimeLimitedModel(ChatModelPort):
     def stream(self, request: CompletionRequest) -> CompletionStream:
         if request.deadline_at_s is None:
             return self._inner.stream(request)
-        return CompletionStream(self._events(request))
+        return CompletionStream(self._events(request, request.deadline_at_s))
 
-    async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
+    async def _events(self, request: CompletionRequest, deadline_at_s: float) -> AsyncGenerator[CompletionEvent, None]:
         text: list[str] = []
         has_begun = False
-        alarm = self._alarm(request)
+        alarm = Alarm(self._watches, deadline_at_s - self._clock.monotonic_s())
         try:
             async with self._inner.stream(request) as stream:
                 within_s = request.first_token_timeout_s
@@ -57,11 +56,6 @@ class TimeLimitedModel(ChatModelPort):
                     yield event
         except builtins.TimeoutError:
             raise _too_late(request, "".join(text), phase=_phase(alarm, has_begun=has_begun)) from None
-
-    def _alarm(self, request: CompletionRequest) -> Alarm:
-        loop = asyncio.get_running_loop()
-        left_s = (request.deadline_at_s or 0.0) - self._clock.monotonic_s()
-        return Alarm(self._watches.get(loop), loop, left_s)
 
 
 def _phase(alarm: Alarm, *, has_begun: bool) -> str:
