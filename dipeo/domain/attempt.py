@@ -10,7 +10,6 @@ from attrs import field, frozen
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.json_value import JsonValue
 from dipeo.domain.service import LLMService
-from dipeo.domain.unchecked import unchecked
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.domain.verdict import OUTCOME_UNKNOWN_VERDICTS, Verdict
 
@@ -26,7 +25,7 @@ class Billed(StrEnum):
     PERHAPS = "perhaps"
 
 
-@frozen(kw_only=True, weakref_slot=False)
+@frozen(kw_only=True)
 class Attempt:
     """What one attempt asked of whom, how it ended, and what was decided then.
 
@@ -90,6 +89,3 @@ class Attempt:
             "retry_after_s": self.retry_after_s,
             "decision": self.decision,
         }
-
-
-new_attempt = unchecked(Attempt)

@@ -23,7 +23,7 @@ from dipeo.domain.tools import (
     Tooling,
     ToolSpec,
 )
-from dipeo.domain.unchecked import unchecked, unchecked_change
+from dipeo.domain.unchecked import unchecked, unchecked_from
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 
 
@@ -45,7 +45,7 @@ class Role(StrEnum):
 _INSTRUCTING: Final = frozenset({Role.SYSTEM, Role.DEVELOPER})
 
 
-@frozen(weakref_slot=False)
+@frozen
 class ChatMessage:
     """One message of a request, rendered for the one who is asked. `name` tells users apart."""
 
@@ -132,7 +132,7 @@ class CompletionOptions(TypedDict, total=False):
     fallbacks: "Iterable[str | ModelTarget] | None"
 
 
-@frozen(kw_only=True, weakref_slot=False)
+@frozen(kw_only=True)
 class CompletionRequest:
     """All that the stack needs for one call.
 
@@ -180,10 +180,7 @@ def nothing_to_answer() -> ValidationError:
     )
 
 
-new_request = unchecked(CompletionRequest)
-
-
-@frozen(kw_only=True, weakref_slot=False)
+@frozen(kw_only=True)
 class Completion:
     """An answer.
 
@@ -241,5 +238,4 @@ class Completion:
         return _with_attempts(self, attempts, latency_ms)
 
 
-new_completion = unchecked(Completion)
-_with_attempts = unchecked_change(Completion, "attempts", "latency_ms")
+_with_attempts = unchecked_from(Completion, Completion, "attempts", "latency_ms")

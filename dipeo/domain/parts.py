@@ -12,7 +12,7 @@ from dipeo.domain.json_value import JsonObject
 from dipeo.domain.unchecked import unchecked
 
 
-@frozen(weakref_slot=False)
+@frozen
 class TextPart:
     """Plain text."""
 
@@ -23,13 +23,8 @@ class TextPart:
             check_text("text", self.text)
 
 
-_new_text = unchecked(TextPart)
-
-
-def text_part(text: str) -> TextPart:
-    """A part of this text. What is ASCII can be sent, and needs no second look. Raises what `TextPart` raises."""
-    return _new_text(text) if type(text) is str and text.isascii() else TextPart(text)
-
+new_text = unchecked(TextPart)
+"""For text that is ASCII, which can always be sent."""
 
 _MAX_URL_CHARS: Final = 16 * 1024
 """Signed URLs are long."""

@@ -8,7 +8,7 @@ from dipeo.domain.errors import ValidationError
 from dipeo.domain.unchecked import unchecked
 
 
-@frozen(kw_only=True, weakref_slot=False)
+@frozen(kw_only=True)
 class Usage:
     """Token counts of one answer, alike for every provider.
 

@@ -3,52 +3,24 @@
 import copy
 import inspect
 import pickle
+import weakref
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from attrs import Factory, define, evolve, exceptions, field, fields, frozen
+from attrs import define, evolve, exceptions, field, fields, frozen
 
-from dipeo.domain.attempt import Attempt, new_attempt
-from dipeo.domain.completion import (
-    ChatMessage,
-    Completion,
-    CompletionRequest,
-    FinishReason,
-    Role,
-    new_completion,
-    new_message,
-    new_request,
-)
-from dipeo.domain.parts import TextPart, _new_text
-from dipeo.domain.service import LLMService
-from dipeo.domain.unchecked import GENERATED, unchecked, unchecked_change
+from dipeo.domain.completion import ChatMessage, FinishReason, Role, new_message
+from dipeo.domain.parts import TextPart, new_text
+from dipeo.domain.unchecked import GENERATED, unchecked, unchecked_from
 from dipeo.domain.usage import Usage, new_usage
 from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, new_answer, new_encoded
 from dipeo.infrastructure.llm.drivers.wire import WireRequest, new_exchange
 
-MESSAGES = (ChatMessage.from_text(Role.USER, "Hello"),)
 VALUES: Mapping[Callable[..., Any], tuple[type, Mapping[str, Any]]] = {
-    _new_text: (TextPart, {"text": "Hello"}),
+    new_text: (TextPart, {"text": "Hello"}),
     new_message: (ChatMessage, {"role": Role.USER, "parts": (TextPart("Hello"),)}),
-    new_request: (CompletionRequest, {"service": LLMService.OPENAI, "model": "m", "messages": MESSAGES}),
     new_usage: (Usage, {"input_tokens": 3, "output_tokens": 4}),
-    new_attempt: (
-        Attempt,
-        {
-            "call_id": "c",
-            "number": 2,
-            "service": LLMService.OPENAI,
-            "model": "m",
-            "started_at": datetime(2026, 1, 2, tzinfo=UTC),
-            "latency_ms": 5.0,
-        },
-    ),
-    new_completion: (
-        Completion,
-        {"service": LLMService.OPENAI, "model": "m", "parts": (TextPart("Hi"),), "finish_reason": FinishReason.STOP},
-    ),
     new_exchange: (WireRequest, {"path": "/", "body": {}}),
     new_encoded: (EncodedRequest, {"exchange": WireRequest("/", {})}),
     new_answer: (
@@ -93,10 +65,10 @@ class TestValues:
         assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made
 
     def test_arguments_are_those_of_the_class(self, new: Callable[..., Any]) -> None:
-        """They have the same names, kinds and order; one that is missing or unknown is refused."""
+        """They have the same names, order and defaults; one that is missing or unknown is refused."""
         kind, values = VALUES[new]
         theirs, ours = inspect.signature(kind).parameters.values(), inspect.signature(new).parameters.values()
-        assert [(each.name, each.kind) for each in ours] == [(each.name, each.kind) for each in theirs]
+        assert [(each.name, each.default) for each in ours] == [(each.name, each.default) for each in theirs]
         with pytest.raises(TypeError, match="unexpected keyword argument 'more'"):
             new(**values, more=1)
         for name in values:
@@ -105,18 +77,10 @@ class TestValues:
                     new(**{other: value for other, value in values.items() if other != name})
 
 
-def test_a_default_that_is_made_is_made_each_time() -> None:
-    """Two requests do not share the options that neither was given."""
-    _, values = VALUES[new_request]
-    first, second = new_request(**values), new_request(**values)
-    assert first.provider_options == {}
-    assert first.provider_options is not second.provider_options
-
-
 def test_nothing_is_checked() -> None:
     """That is what the class is for."""
 
-    @frozen(weakref_slot=False)
+    @frozen
     class Even:
         number: int
 
@@ -129,87 +93,144 @@ def test_nothing_is_checked() -> None:
         Even(3)
 
 
-def test_a_class_that_may_change_has_no_twin() -> None:
-    """Its fields are set as they always are, and stay open."""
-
-    @define(weakref_slot=False)
-    class Open:
-        number: int
-        more: list[int] = field(factory=list)
-
-    made = unchecked(Open)(1)
-    made.number = 2
-    assert (type(made), made) == (Open, Open(2))
-
-
-def test_a_changed_value_is_new_in_what_was_named() -> None:
-    """The rest is the old one's, which stays as it was; the new one is as frozen as any."""
-    kind, values = VALUES[new_usage]
-    old = kind(**values)
-    changed = unchecked_change(Usage, "output_tokens", "cached_tokens")(old, 9, 2)
-    assert changed == evolve(old, output_tokens=9, cached_tokens=2)
-    assert (type(changed), old) == (Usage, kind(**values))
-    with pytest.raises(exceptions.FrozenInstanceError):
-        changed.output_tokens = 1  # type: ignore[misc]
-
-
-def test_the_function_tells_where_it_comes_from() -> None:
-    """Tracebacks and profiles show whose it is."""
-    assert _new_text.__code__.co_filename == f"{GENERATED}TextPart>"
-
-
-def test_what_cannot_be_made_so_is_refused_at_once() -> None:
-    """Converters and validators would be passed over; other layouts cannot be changed into one another."""
-
-    @frozen(weakref_slot=False)
-    class Converted:
-        number: int = field(converter=int)
-
-    @frozen(weakref_slot=False)
-    class Validated:
-        number: int = field(validator=lambda *_: None)
+def test_any_layout_will_do() -> None:
+    """With slots or without, of its own or inherited, frozen or open: what is made is as its class is."""
 
     @frozen
-    class Weak:
+    class Slotted:
         number: int
+
+    @frozen
+    class Derived(Slotted):
+        more: str = "more"
 
     @frozen(slots=False)
     class Loose:
         number: int
 
     @frozen(weakref_slot=False)
-    class Derived(Converted):
-        more: int
+    class Bare:
+        number: int
 
-    @frozen(weakref_slot=False)
-    class OfItself:
-        first: int
-        number: int = field(default=Factory(lambda self: self.first, takes_self=True))
+    @define
+    class Open:
+        number: int
 
-    @frozen(weakref_slot=False)
+    kinds: tuple[Any, ...] = (Slotted, Derived, Loose, Bare)
+    for kind in kinds:
+        made = unchecked(kind)(1)
+        assert (type(made), made) == (kind, kind(1))
+        with pytest.raises(exceptions.FrozenInstanceError):
+            made.number = 2
+        with pytest.raises(exceptions.FrozenInstanceError):
+            del made.number
+    gone = unchecked(Slotted)(1)
+    seen = weakref.ref(gone)
+    del gone
+    assert seen() is None
+    open_one = unchecked(Open)(1)
+    open_one.number = 2
+    assert (type(open_one), open_one) == (Open, Open(2))
+
+
+@frozen(kw_only=True)
+class Order:
+    """What is asked for, with a default that is made."""
+
+    name: str
+    size: int = 1
+    wishes: list[str] = field(factory=list)
+
+
+@frozen(kw_only=True)
+class Parcel:
+    """What is sent for an order."""
+
+    weight_g: int
+    name: str
+    wishes: list[str] = field(factory=list)
+    stamp: str = "second class"
+
+
+def test_a_value_is_made_of_another() -> None:
+    """What both have is taken over, what is named is given, and the rest is the default."""
+    order = Order(name="tea", wishes=["green"])
+    parcel = unchecked_from(Parcel, Order, "weight_g")(order, 90)
+    assert parcel == Parcel(weight_g=90, name="tea", wishes=["green"])
+    assert parcel.wishes is order.wishes
+    assert unchecked_from(Parcel, Order, "weight_g", "name")(order, name="mate", weight_g=5).name == "mate"
+    with pytest.raises(exceptions.FrozenInstanceError):
+        parcel.stamp = "first class"  # type: ignore[misc]
+
+
+def test_a_value_is_made_of_one_of_its_own_class() -> None:
+    """It is new in what was named; the old one stays as it was."""
+    kind, values = VALUES[new_usage]
+    old = kind(**values)
+    changed = unchecked_from(Usage, Usage, "output_tokens", "cached_tokens")(old, 9, 2)
+    assert changed == evolve(old, output_tokens=9, cached_tokens=2)
+    assert (type(changed), old) == (Usage, kind(**values))
+
+
+def test_a_field_without_a_value_is_found_when_the_function_is_made() -> None:
+    """Nobody has it, it is no constant, or the class does not know it."""
+    with pytest.raises(TypeError, match="Order has no 'weight_g' to give to Parcel: name it"):
+        unchecked_from(Parcel, Order)
+    with pytest.raises(TypeError, match="Usage has no 'name' to give to Order"):
+        unchecked_from(Order, Usage, "wishes")
+    with pytest.raises(TypeError, match="Usage has no 'wishes' to give to Order"):
+        unchecked_from(Order, Usage, "name")
+    with pytest.raises(TypeError, match="Parcel has no field 'size'"):
+        unchecked_from(Parcel, Order, "weight_g", "size")
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'weight_g'"):
+        unchecked_from(Parcel, Order, "weight_g")(Order(name="tea"))
+
+
+def test_the_function_tells_where_it_comes_from() -> None:
+    """Tracebacks and profiles show whose it is."""
+    assert new_text.__code__.co_filename == f"{GENERATED}TextPart>"
+
+
+def test_what_cannot_be_made_so_is_refused_at_once() -> None:
+    """What a class does beside setting its fields would be passed over."""
+
+    @frozen
+    class Converted:
+        number: int = field(converter=int)
+
+    @frozen
+    class Validated:
+        number: int = field(validator=lambda *_: None)
+
+    @frozen
+    class Renamed:
+        number: int = field(alias="count")
+
+    @frozen
+    class Computed:
+        number: int = field(init=False, default=1)
+
+    @frozen
     class Prepared:
         number: int
 
         def __attrs_pre_init__(self) -> None:
             """Would be passed over."""
 
-    for make in (unchecked, lambda kind: unchecked_change(kind, "number")):
-        for kind in (Converted, Validated, OfItself):
+    for make in (unchecked, lambda kind: unchecked_from(kind, Usage, "number")):
+        for kind in (Converted, Validated, Renamed, Computed):
             with pytest.raises(TypeError, match="'number' is more than a plain field"):
                 make(kind)
-        for other in (Weak, Loose, Derived):
-            with pytest.raises(TypeError, match=f"{other.__name__} must have slots of its own"):
-                make(other)
         with pytest.raises(TypeError, match="Prepared does something before"):
             make(Prepared)
-    with pytest.raises(TypeError, match="Usage has no field 'tokens'"):
-        unchecked_change(Usage, "tokens")
+    with pytest.raises(TypeError, match="'wishes' has a default that is made each time"):
+        unchecked(Order)
 
 
 def test_fields_stand_in_any_order() -> None:
     """One that is named alone may stand before one that is not, as in the class; a default may be anything."""
 
-    @frozen(weakref_slot=False)
+    @frozen
     class Mixed:
         named: int = field(kw_only=True)
         number: int

@@ -3,13 +3,21 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dipeo.domain.completion import CompletionOptions
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.sampling import NO_SAMPLING, SAMPLING_NAMES, Sampling
-from dipeo.infrastructure.llm.drivers.options import KNOWN_OPTIONS, NO_OPTIONS, read_options
+from dipeo.infrastructure.llm.drivers.options import (
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_TIMEOUT_S,
+    KNOWN_OPTIONS,
+    NO_OPTIONS,
+    CallOptions,
+    read_options,
+)
 from dipeo.infrastructure.llm.drivers.provider_options import RESERVED, with_provider_options
 
 values = st.recursive(
@@ -21,9 +29,24 @@ values = st.recursive(
 
 def test_no_options_are_the_defaults() -> None:
     """Nothing given, and everything given as None, leave all to the service."""
-    assert read_options({}) is NO_OPTIONS
     nothing: Any = dict.fromkeys(KNOWN_OPTIONS - {"strict", "provider_options"})
-    assert read_options(nothing) == NO_OPTIONS
+    assert read_options({}) == read_options(nothing) == NO_OPTIONS
+    assert (NO_OPTIONS.timeout_s, NO_OPTIONS.max_attempts) == (DEFAULT_TIMEOUT_S, DEFAULT_MAX_ATTEMPTS)
+
+
+def test_the_usual_limits_hold_where_a_call_has_none() -> None:
+    """A call's own go before them, each by itself."""
+    usual = CallOptions(timeout_s=9, first_token_timeout_s=3, idle_timeout_s=2, max_attempts=5)
+    nothing: Any = dict.fromkeys(("timeout_s", "first_token_timeout_s", "idle_timeout_s", "max_attempts"))
+    assert read_options({}, usual) == read_options(nothing, usual) == usual
+    for name, value in (
+        ("timeout_s", 8.0),
+        ("first_token_timeout_s", 1.0),
+        ("idle_timeout_s", 4.0),
+        ("max_attempts", 1),
+    ):
+        own: Any = {name: value}
+        assert read_options(own, usual) == evolve(usual, **own)
 
 
 def test_the_known_options_are_the_published_ones() -> None:

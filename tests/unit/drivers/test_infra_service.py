@@ -16,7 +16,8 @@ from dipeo.domain.prompt import PromptFile
 from dipeo.domain.sampling import Sampling
 from dipeo.domain.service import LLMService
 from dipeo.infrastructure.catalog.aliases import InMemoryAliases
-from dipeo.infrastructure.llm.drivers.service import DEFAULT_MAX_ATTEMPTS, DEFAULT_TIMEOUT_S, LLMInfraService
+from dipeo.infrastructure.llm.drivers.options import DEFAULT_MAX_ATTEMPTS, DEFAULT_TIMEOUT_S
+from dipeo.infrastructure.llm.drivers.service import LLMInfraService
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 from dipeo.testing import FakePrompts, ManualClock, ScriptedModel
 

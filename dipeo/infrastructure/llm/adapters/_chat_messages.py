@@ -58,14 +58,15 @@ def encode_messages(
     """
     encoded: list[Entry] = []
     context: _Context | None = None
-    is_after_tool = False
+    splits_tool_and_user, is_after_tool = dialect.splits_tool_and_user, False
     for position, message in enumerate(messages):
         role, parts = message.role, message.parts
-        if is_after_tool and role is Role.USER:
-            encoded.append({"role": "assistant", "content": BETWEEN_TEXT})
-            reason = "the provider wants the assistant to speak between a tool and a user."
-            adaptations.note("messages", AdaptationAction.INSERTED, reason)
-        is_after_tool = dialect.splits_tool_and_user and role is Role.TOOL
+        if splits_tool_and_user:
+            if is_after_tool and role is Role.USER:
+                encoded.append({"role": "assistant", "content": BETWEEN_TEXT})
+                reason = "the provider wants the assistant to speak between a tool and a user."
+                adaptations.note("messages", AdaptationAction.INSERTED, reason)
+            is_after_tool = role is Role.TOOL
         if len(parts) == 1 and type(part := parts[0]) is TextPart:
             word = _PLAIN_ROLES.get(role)
             if word is not None and message.name is None:

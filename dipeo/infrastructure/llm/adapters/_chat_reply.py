@@ -9,7 +9,7 @@ from typing import Final
 from dipeo.domain.completion import FinishReason
 from dipeo.domain.errors import EmptyResponseError, MalformedResponseError, ProviderError, ValidationError
 from dipeo.domain.json_value import JsonObject, JsonValue
-from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, ToolCallPart, text_part
+from dipeo.domain.parts import CitationPart, Part, ProviderToolPart, TextPart, ToolCallPart, new_text
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage, new_usage
 from dipeo.infrastructure.llm.adapters._chat_calls import CallsBeingMade
 from dipeo.infrastructure.llm.adapters._chat_thoughts import THOUGHT_FIELDS, ThoughtsBeingHad
@@ -47,28 +47,27 @@ def decode_completion(body: JsonObject, *, vendor: str) -> Answer:
     if not choices or not isinstance(choices[0], dict):
         raise EmptyResponseError()
     choice = choices[0]
-    word = text_in(choice.get("finish_reason"))
+    message, word = choice.get("message"), choice.get("finish_reason")
     if word == "error" or choice.get("error"):
         raise failed_choice(choice)
-    message = object_in(choice.get("message"))
-    text = message.get("content")
-    is_more = (
-        not message.keys() <= _TEXT_FIELDS
+    if type(message) is not dict or not _TEXT_FIELDS.issuperset(message):
+        return _decode_more(object_in(message), body, text_in(word), vendor)
+    text, model, response_id = message.get("content"), body.get("model"), body.get("id")
+    if (
+        type(text) is not str
+        or type(word) is not str
+        or type(model) is not str
+        or type(response_id) is not str
+        or not (text and response_id)
+        or (reason := FINISH_REASONS.get(word)) is None
         or message.get("refusal")
         or message.get("annotations")
         or body.get("citations")
-    )
-    if type(text) is not str or not text or is_more:
-        return _decode_more(message, body, word, vendor)
+    ):
+        return _decode_more(message, body, text_in(word), vendor)
     # Nearly every answer is text alone, and is not looked through for what else there might be.
-    return new_answer(
-        parts=(text_part(text),),
-        finish_reason=FINISH_REASONS.get(word) or FinishReason.OTHER,
-        raw_finish_reason=word,
-        model=text_in(body.get("model")),
-        usage=decode_usage(body),
-        response_id=text_in(body.get("id")) or None,
-    )
+    part = new_text(text) if text.isascii() else TextPart(text)
+    return new_answer((part,), reason, word, model, decode_usage(body), response_id)
 
 
 def _decode_more(message: JsonObject, body: JsonObject, word: str, vendor: str) -> Answer:
@@ -112,7 +111,7 @@ def whole_answer(
     response_id: str | None,
 ) -> Answer:
     """The answer made of what a reply holds. Raises `EmptyResponseError` for one that ends as usual with nothing."""
-    said: tuple[Part, ...] = (text_part(text),) if text else ()
+    said: tuple[Part, ...] = (TextPart(text),) if text else ()
     parts = (*thoughts, *said, *extras, *calls)
     # A refusal counts as filtered whatever the word.
     reason = FinishReason.CONTENT_FILTER if is_refusal else FINISH_REASONS.get(word) or FinishReason.OTHER
@@ -199,9 +198,11 @@ def decode_usage(body: JsonObject) -> Usage:
     usage = body.get("usage") or object_in(body.get("x_groq")).get("usage")
     if not isinstance(usage, dict):
         return UNREPORTED_USAGE
-    asked, answered = count_in(usage.get("prompt_tokens")), count_in(usage.get("completion_tokens"))
-    if not asked and not answered and not counts_in(usage):
-        return UNREPORTED_USAGE
+    asked, answered = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if type(asked) is not int or type(answered) is not int or asked <= 0 or answered <= 0:
+        asked, answered = count_in(asked), count_in(answered)
+        if not asked and not answered and not counts_in(usage):
+            return UNREPORTED_USAGE
     read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     cached, written = (read.get("cached_tokens"), read.get("cache_write_tokens")) if isinstance(read, dict) else (0, 0)
     hits = usage.get("prompt_cache_hit_tokens")

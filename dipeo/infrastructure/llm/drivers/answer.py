@@ -18,7 +18,7 @@ MOST_TOKENS: Final = 1_000_000_000
 """More than any answer uses: a larger count is a mistake."""
 
 
-@define(weakref_slot=False)
+@define
 class EncodedRequest:
     """A request in a provider's words, and what had to be adapted to get there."""
 
@@ -29,7 +29,7 @@ class EncodedRequest:
 new_encoded = unchecked(EncodedRequest)
 
 
-@define(kw_only=True, weakref_slot=False)
+@define
 class Answer:
     """A provider's answer, before it is known which call it belongs to."""
 
@@ -85,11 +85,6 @@ def with_own_ids(parts: tuple[Part, ...]) -> tuple[Part, ...]:
             seen.add(part.call_id)
         own.append(part)
     return tuple(own)
-
-
-def believable(usage: Usage) -> Usage:
-    """The usage, or none where it cannot be true: an answer that used nothing would be free, and none uses so much."""
-    return usage if 0 < usage.input_tokens + usage.output_tokens <= MOST_TOKENS else UNREPORTED_USAGE
 
 
 def objects_in(value: JsonValue) -> list[JsonObject]:

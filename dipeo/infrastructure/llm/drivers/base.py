@@ -5,14 +5,16 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import ClassVar, Final, TypeVar
 
-from dipeo.domain.completion import Adaptation, Completion, CompletionRequest, new_completion
+from dipeo.domain.completion import Adaptation, Completion, CompletionRequest
 from dipeo.domain.errors import DipeoError, EmptyResponseError, IncompleteStreamError, MalformedResponseError
 from dipeo.domain.json_value import JsonObject, JsonValue
 from dipeo.domain.model import ModelCapabilities
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream, TextDelta
 from dipeo.domain.tools import NO_TOOLS, SchemaMode
-from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, StreamDecoder, believable, with_own_ids
+from dipeo.domain.unchecked import unchecked_from
+from dipeo.domain.usage import UNREPORTED_USAGE
+from dipeo.infrastructure.llm.drivers.answer import MOST_TOKENS, Answer, EncodedRequest, StreamDecoder, with_own_ids
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.provider_errors import CodeTable, Refusal, conceal, error_from, read_refusal
 from dipeo.infrastructure.llm.drivers.schema_request import (
@@ -27,6 +29,12 @@ DRAIN_TIMEOUT_S: Final = 0.25
 """How long a finished stream may take to close properly, so that its connection can serve the next request."""
 
 _T = TypeVar("_T")
+
+_new_completion: Final = unchecked_from(
+    Completion,
+    Answer,
+    *("service", "model", "parts", "usage", "request_id", "adaptations", "schema_mode", "notes", "raw"),
+)
 
 _NOTHING: Final = TextDelta("")
 
@@ -112,7 +120,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             answer = self.decode(body)
             if schema_mode is _BY_TOOL:
                 answer = answer_of_tool(answer, asked)
-            return self._completion(answer, request, adaptations, reply.headers, schema_mode, raw=body)
+            return self._completion(answer, request, adaptations, reply.headers, schema_mode, body)
         except DipeoError as error:
             raise self._with_facts(error, request, reply.headers if reply else {}) from None
 
@@ -250,19 +258,21 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         schema_mode: SchemaMode | None,
         raw: JsonObject | None = None,
     ) -> Completion:
-        return new_completion(
-            service=request.service,
-            model=answer.model or request.model,
-            parts=answer.parts if len(answer.parts) < 2 else with_own_ids(answer.parts),
-            finish_reason=answer.finish_reason,
-            raw_finish_reason=answer.raw_finish_reason,
-            usage=believable(answer.usage),
-            response_id=answer.response_id,
-            request_id=self._request_id(headers),
-            adaptations=adaptations,
-            schema_mode=schema_mode,
-            notes=request.notes,
-            raw=raw,
+        usage = answer.usage
+        if not 0 < usage.input_tokens + usage.output_tokens <= MOST_TOKENS:
+            # It cannot be true: an answer that used nothing would be free, and none uses so much.
+            usage = UNREPORTED_USAGE
+        return _new_completion(
+            answer,
+            request.service,
+            answer.model or request.model,
+            answer.parts if len(answer.parts) < 2 else with_own_ids(answer.parts),
+            usage,
+            self._request_id(headers),
+            adaptations,
+            schema_mode,
+            request.notes,
+            raw,
         )
 
     def __repr__(self) -> str:

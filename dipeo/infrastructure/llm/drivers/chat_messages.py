@@ -1,13 +1,13 @@
 """Reads and checks the messages of a call."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dipeo.domain.checks import check_identifier, check_text
 from dipeo.domain.completion import ChatMessage, Role, new_message, nothing_to_answer
 from dipeo.domain.errors import ValidationError
 from dipeo.domain.message import check_content
-from dipeo.domain.parts import Part, TextPart, text_part
+from dipeo.domain.parts import Part, TextPart, new_text
 from dipeo.infrastructure.llm.drivers.openai_style import read_image, read_tool_calls, read_tool_result
 
 _ROLES: Final[Mapping[object, Role]] = {role.value: role for role in Role if role is not Role.TOOL}
@@ -25,19 +25,21 @@ def as_chat_messages(messages: Sequence[Mapping[str, object] | ChatMessage]) -> 
         )
     if not messages:
         raise nothing_to_answer()
+    read: list[ChatMessage] = []
     try:
-        return _plain(messages)
+        for message in messages:
+            # Of a role and a text, as nearly all are and every call reads them; anything raises for any other.
+            if (
+                type(message) is not dict
+                or len(message) != 2
+                or type(text := message["content"]) is not str
+                or not text
+            ):
+                raise TypeError
+            part = new_text(text) if text.isascii() else TextPart(text)
+            read.append(new_message(_ROLES[message["role"]], (part,)))
     except (TypeError, KeyError, ValidationError):
         return tuple([_as_chat_message(message, index) for index, message in enumerate(messages)])
-
-
-def _plain(messages: Iterable[object]) -> tuple[ChatMessage, ...]:
-    """Messages of a role and a text, as nearly all are and every call reads them; raises something for any other."""
-    read: list[ChatMessage] = []
-    for message in messages:
-        if type(message) is not dict or len(message) != 2 or type(text := message["content"]) is not str or not text:
-            raise TypeError
-        read.append(new_message(_ROLES[message["role"]], (text_part(text),)))
     return tuple(read)
 
 

@@ -18,6 +18,8 @@ from dipeo.infrastructure.llm.drivers.tool_options import read_prompt_cache, rea
 KNOWN_OPTIONS: Final = frozenset(CompletionOptions.__annotations__)
 _SAMPLING: Final = frozenset(SAMPLING_NAMES)
 
+DEFAULT_TIMEOUT_S: Final = 300.0
+DEFAULT_MAX_ATTEMPTS: Final = 3
 MAX_TIMEOUT_S: Final = 24 * 3600.0
 MAX_ATTEMPTS: Final = 20
 
@@ -27,10 +29,10 @@ class CallOptions:
     """The options of one call, checked."""
 
     sampling: Sampling = NO_SAMPLING
-    timeout_s: float | None = None
+    timeout_s: float = DEFAULT_TIMEOUT_S
     first_token_timeout_s: float | None = None
     idle_timeout_s: float | None = None
-    max_attempts: int | None = None
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
     provider_options: JsonObject = field(factory=dict)
     base_url: str | None = None
     is_strict: bool = False
@@ -44,10 +46,11 @@ class CallOptions:
 NO_OPTIONS: Final = CallOptions()
 
 
-def read_options(options: CompletionOptions) -> CallOptions:
-    """The options, checked. Raises `ValidationError` naming the one that is unknown or has a bad value."""
-    if not options:
-        return NO_OPTIONS
+def read_options(options: CompletionOptions, usual: CallOptions = NO_OPTIONS) -> CallOptions:
+    """The options, checked, with the usual limits where none are given. Made for calls that have any.
+
+    Raises `ValidationError` naming the option that is unknown or has a bad value.
+    """
     given: Mapping[str, object] = options
     for name in given:
         if name not in KNOWN_OPTIONS:
@@ -70,10 +73,10 @@ def read_options(options: CompletionOptions) -> CallOptions:
         prompt_cache=read_prompt_cache(given.get("prompt_cache")),
         previous_response_id=None if previous is None else check_identifier("previous_response_id", previous),
         sampling=Sampling(**sampling) if sampling else NO_SAMPLING,  # type: ignore[arg-type]  # checked by Sampling
-        timeout_s=options.get("timeout_s"),
-        first_token_timeout_s=options.get("first_token_timeout_s"),
-        idle_timeout_s=options.get("idle_timeout_s"),
-        max_attempts=max_attempts,
+        timeout_s=options.get("timeout_s") or usual.timeout_s,
+        first_token_timeout_s=options.get("first_token_timeout_s") or usual.first_token_timeout_s,
+        idle_timeout_s=options.get("idle_timeout_s") or usual.idle_timeout_s,
+        max_attempts=max_attempts or usual.max_attempts,
         provider_options={} if provider_options is None else check_provider_options(provider_options),
         base_url=None if base_url is None else check_identifier("base_url", base_url),
         is_strict=is_strict,

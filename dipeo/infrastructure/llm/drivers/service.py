@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Unpack
 
 from dipeo.domain.checks import check_identifier
-from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, CompletionRequest, new_request
+from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, CompletionRequest
 from dipeo.domain.errors import UnknownServiceError, ValidationError
 from dipeo.domain.message import Message
 from dipeo.domain.model import ModelTarget
@@ -15,16 +15,38 @@ from dipeo.domain.ports.llm import ChatModelPort, LLMServicePort
 from dipeo.domain.sampling import NO_SAMPLING
 from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionStream
+from dipeo.domain.unchecked import unchecked_from
 from dipeo.infrastructure.llm.drivers.call_ids import CallIds
 from dipeo.infrastructure.llm.drivers.chat_messages import as_chat_messages
 from dipeo.infrastructure.llm.drivers.fallback_targets import resolve_fallbacks
 from dipeo.infrastructure.llm.drivers.message_formatter import MessageFormatter
-from dipeo.infrastructure.llm.drivers.options import CallOptions, read_options
+from dipeo.infrastructure.llm.drivers.options import (
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_TIMEOUT_S,
+    CallOptions,
+    read_options,
+)
 from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 
-DEFAULT_TIMEOUT_S: Final = 300.0
-DEFAULT_MAX_ATTEMPTS: Final = 3
+# What the options of a call do not say, and no more than fifteen names: beyond those the interpreter puts the arguments
+# of a call into a dictionary first, which takes longer than all the rest.
+_new_request: Final = unchecked_from(
+    CompletionRequest,
+    CallOptions,
+    "service",
+    "model",
+    "messages",
+    "api_key_id",
+    "base_url",
+    "sampling",
+    "provider_options",
+    "person_id",
+    "call_id",
+    "deadline_at_s",
+    "notes",
+    "fallbacks",
+)
 
 
 class LLMInfraService(LLMServicePort):
@@ -52,10 +74,12 @@ class LLMInfraService(LLMServicePort):
         self._system_prompts = system_prompts
         self._clock = clock
         self._formatter = formatter or MessageFormatter()
-        self._timeout_s = timeout_s
-        self._first_token_timeout_s = first_token_timeout_s
-        self._idle_timeout_s = idle_timeout_s
-        self._max_attempts = max_attempts
+        self._usual = CallOptions(
+            timeout_s=timeout_s,
+            first_token_timeout_s=first_token_timeout_s,
+            idle_timeout_s=idle_timeout_s,
+            max_attempts=max_attempts,
+        )
         self._call_ids = CallIds()
 
     async def complete(
@@ -108,12 +132,13 @@ class LLMInfraService(LLMServicePort):
         service: LLMService | str | None,
         options: CompletionOptions,
     ) -> CompletionRequest:
-        call = read_options(options)
+        call = read_options(options, self._usual) if options else self._usual
         target = self._target(model, service)
         if api_key_id is not None:
             check_identifier("api_key_id", api_key_id)
         fallbacks = target.fallbacks if call.fallbacks is None else call.fallbacks
-        return new_request(
+        return _new_request(
+            call,
             service=target.service,
             model=target.model,
             messages=as_chat_messages(messages),
@@ -121,16 +146,10 @@ class LLMInfraService(LLMServicePort):
             base_url=call.base_url or target.base_url,
             sampling=call.sampling,
             provider_options=call.provider_options,
-            is_strict=call.is_strict,
-            tooling=call.tooling,
-            response_schema=call.response_schema,
-            prompt_cache=call.prompt_cache,
-            previous_response_id=call.previous_response_id,
+            person_id=None,
             call_id=self._call_ids.new(),
-            deadline_at_s=self._deadline(call),
-            first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
-            idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
-            max_attempts=call.max_attempts or self._max_attempts,
+            deadline_at_s=self._clock.monotonic_s() + call.timeout_s,
+            notes=(),
             fallbacks=resolve_fallbacks(fallbacks, self._aliases) if fallbacks else (),
         )
 
@@ -141,7 +160,7 @@ class LLMInfraService(LLMServicePort):
         config: PersonLLMConfig,
         options: CompletionOptions,
     ) -> CompletionRequest:
-        call = read_options(options)
+        call = read_options(options, self._usual) if options else self._usual
         check_identifier("person_id", person_id)
         if not isinstance(config, PersonLLMConfig):
             raise ValidationError("'llm_config' must be a PersonLLMConfig.", field="llm_config")
@@ -171,7 +190,8 @@ class LLMInfraService(LLMServicePort):
                 field="person_messages",
                 suggestion="Add a message to the conversation that this person may see.",
             )
-        return new_request(
+        return _new_request(
+            call,
             service=target.service,
             model=target.model,
             messages=said,
@@ -179,17 +199,9 @@ class LLMInfraService(LLMServicePort):
             base_url=call.base_url or config.base_url or target.base_url,
             sampling=call.sampling.over(config.sampling).over(file.sampling if file else NO_SAMPLING),
             provider_options=check_provider_options({**config.provider_options, **call.provider_options}),
-            is_strict=call.is_strict,
-            tooling=call.tooling,
-            response_schema=call.response_schema,
-            prompt_cache=call.prompt_cache,
-            previous_response_id=call.previous_response_id,
             person_id=person_id,
             call_id=self._call_ids.new(),
-            deadline_at_s=self._deadline(call),
-            first_token_timeout_s=call.first_token_timeout_s or self._first_token_timeout_s,
-            idle_timeout_s=call.idle_timeout_s or self._idle_timeout_s,
-            max_attempts=call.max_attempts or self._max_attempts,
+            deadline_at_s=self._clock.monotonic_s() + call.timeout_s,
             notes=prompt.notes,
             fallbacks=resolve_fallbacks(fallbacks, self._aliases) if fallbacks else (),
         )
@@ -202,6 +214,3 @@ class LLMInfraService(LLMServicePort):
             raise UnknownServiceError(f"No service is known for the model {model!r}.", field="model")
         wanted = LLMService.from_name(service)
         return known if known is not None and known.service is wanted else ModelTarget(service=wanted, model=model)
-
-    def _deadline(self, call: CallOptions) -> float:
-        return self._clock.monotonic_s() + (self._timeout_s if call.timeout_s is None else call.timeout_s)

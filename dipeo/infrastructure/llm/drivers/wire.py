@@ -28,7 +28,7 @@ class Framing(Enum):
     NDJSON = "application/x-ndjson"
 
 
-@define(weakref_slot=False)
+@define
 class WireRequest:
     """One exchange: a path below the endpoint's base URL, headers without credentials, and a JSON body.
 
@@ -45,7 +45,7 @@ class WireRequest:
 new_exchange = unchecked(WireRequest)
 
 
-@define(weakref_slot=False)
+@define
 class WireReply:
     """An answer: HTTP status, headers (looked up by lower-case name), and the parsed JSON.
 

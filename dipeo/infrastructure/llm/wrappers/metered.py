@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
+from typing import Final
 
 from attrs import evolve
 
-from dipeo.domain.attempt import Attempt, new_attempt
+from dipeo.domain.attempt import Attempt
 from dipeo.domain.completion import Completion, CompletionRequest
 from dipeo.domain.errors import DipeoError
 from dipeo.domain.ports.clock import ClockPort
@@ -15,12 +16,20 @@ from dipeo.domain.ports.keys import APIKeyPort
 from dipeo.domain.ports.ledger import LedgerPort
 from dipeo.domain.ports.llm import ChatModelPort
 from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
+from dipeo.domain.unchecked import unchecked_from
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.domain.verdict import Verdict
 from dipeo.infrastructure.llm.drivers.local_refusals import is_local_refusal
 
 Observe = Callable[[CompletionRequest, Usage], None]
 """Learns from what an answered request used; it must be quick and must not raise."""
+_Start = tuple[datetime, float, str | None]
+"""When an attempt began, as time of day and as seconds on the clock's monotonic scale, and its key's fingerprint."""
+_new_attempt: Final = unchecked_from(
+    Attempt,
+    CompletionRequest,
+    *("number", "started_at", "latency_ms", "key_fingerprint", "status", "request_id", "usage"),
+)
 _LOG = logging.getLogger("dipeo.ledger")
 
 
@@ -55,7 +64,10 @@ class MeteredModel(ChatModelPort):
             await self._cancelled(request, start)
             raise
         attempt = self._attempt(request, start, status=200, answer=completion)
-        await self._record(attempt)
+        try:
+            await self._ledger.record(attempt)
+        except (asyncio.CancelledError, Exception) as problem:  # noqa: BLE001  # _record() would cost a coroutine more
+            await self._record_after(problem, attempt)
         if self._observe is not None:
             self._observe(request, completion.usage)
         return completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
@@ -87,7 +99,7 @@ class MeteredModel(ChatModelPort):
                 await self._cancelled(request, start)
             raise
 
-    def _start(self, request: CompletionRequest) -> "_Start":
+    def _start(self, request: CompletionRequest) -> _Start:
         try:
             # Looked up now: a source that fails later must not cost the answer, nor a new key be put down for an old.
             key = self._keys.find(request.service, request.api_key_id)
@@ -95,7 +107,7 @@ class MeteredModel(ChatModelPort):
             key = None  # the pool will meet the same failure, and raise it
         return self._clock.now(), self._clock.monotonic_s(), key.fingerprint if key else None
 
-    async def _failed(self, request: CompletionRequest, start: "_Start", error: DipeoError) -> DipeoError:
+    async def _failed(self, request: CompletionRequest, start: _Start, error: DipeoError) -> DipeoError:
         if is_local_refusal(error):
             return error
         attempt = evolve(
@@ -108,43 +120,28 @@ class MeteredModel(ChatModelPort):
         await self._record(attempt)
         return error.with_attempts((attempt,))
 
-    async def _cancelled(self, request: CompletionRequest, start: "_Start") -> None:
+    async def _cancelled(self, request: CompletionRequest, start: _Start) -> None:
         await self._record(evolve(self._attempt(request, start), verdict=Verdict.CANCELLED))
 
     async def _record(self, attempt: Attempt) -> None:
         try:
             await self._ledger.record(attempt)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Exception) as problem:  # noqa: BLE001  # told apart below
+            await self._record_after(problem, attempt)
+
+    async def _record_after(self, problem: BaseException, attempt: Attempt) -> None:
+        if isinstance(problem, asyncio.CancelledError):
             # The caller leaves while the ledger writes: the attempt was made, and is written down to the end.
             await asyncio.shield(asyncio.ensure_future(self._record(attempt)))
-            raise
-        except Exception:  # noqa: BLE001  # whatever a ledger raises: an answer that was paid for must not be lost over it
-            _LOG.exception("An attempt of call %s could not be recorded.", attempt.call_id)
+            raise problem
+        # Whatever a ledger raises: an answer that was paid for must not be lost over it.
+        _LOG.error("An attempt of call %s could not be recorded.", attempt.call_id, exc_info=problem)
 
     def _attempt(
-        self,
-        request: CompletionRequest,
-        start: "_Start",
-        *,
-        status: int | None = None,
-        answer: Completion | None = None,
+        self, request: CompletionRequest, start: _Start, *, status: int | None = None, answer: Completion | None = None
     ) -> Attempt:
         started_at, started_s, fingerprint = start
-        return new_attempt(
-            call_id=request.call_id,
-            number=request.attempt_number,
-            service=request.service,
-            model=request.model,
-            person_id=request.person_id,
-            started_at=started_at,
-            latency_ms=(self._clock.monotonic_s() - started_s) * 1000,
-            key_fingerprint=fingerprint,
-            waited_s=request.waited_s,
-            status=status,
-            request_id=answer.request_id if answer else None,
-            usage=answer.usage if answer else UNREPORTED_USAGE,
-        )
-
-
-_Start = tuple[datetime, float, str | None]
-"""When an attempt began, as time of day and as seconds on the clock's monotonic scale, and its key's fingerprint."""
+        latency_ms = (self._clock.monotonic_s() - started_s) * 1000
+        request_id, usage = (answer.request_id, answer.usage) if answer else (None, UNREPORTED_USAGE)
+        number = request.attempt_number
+        return _new_attempt(request, number, started_at, latency_ms, fingerprint, status, request_id, usage)
