@@ -31,6 +31,7 @@ _new_attempt: Final = unchecked_from(
     *("number", "started_at", "latency_ms", "key_fingerprint", "status", "request_id", "usage"),
 )
 _LOG = logging.getLogger("dipeo.ledger")
+_NOT_RECORDED: Final = "An attempt of call %s could not be recorded."
 
 
 class MeteredModel(ChatModelPort):
@@ -66,8 +67,11 @@ class MeteredModel(ChatModelPort):
         attempt = self._attempt(request, start, status=200, answer=completion)
         try:
             await self._ledger.record(attempt)
-        except (asyncio.CancelledError, Exception) as problem:  # noqa: BLE001  # _record() would cost a coroutine more
-            await self._record_after(problem, attempt)
+        except asyncio.CancelledError:  # as in _record(), which would cost a coroutine more
+            await self._record_to_the_end(attempt)
+            raise
+        except Exception:  # noqa: BLE001  # see there
+            _LOG.exception(_NOT_RECORDED, attempt.call_id)
         if self._observe is not None:
             self._observe(request, completion.usage)
         return completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
@@ -126,16 +130,15 @@ class MeteredModel(ChatModelPort):
     async def _record(self, attempt: Attempt) -> None:
         try:
             await self._ledger.record(attempt)
-        except (asyncio.CancelledError, Exception) as problem:  # noqa: BLE001  # told apart below
-            await self._record_after(problem, attempt)
+        except asyncio.CancelledError:
+            await self._record_to_the_end(attempt)
+            raise
+        except Exception:  # noqa: BLE001  # whatever a ledger raises: an answer that was paid for must not be lost over it
+            _LOG.exception(_NOT_RECORDED, attempt.call_id)
 
-    async def _record_after(self, problem: BaseException, attempt: Attempt) -> None:
-        if isinstance(problem, asyncio.CancelledError):
-            # The caller leaves while the ledger writes: the attempt was made, and is written down to the end.
-            await asyncio.shield(asyncio.ensure_future(self._record(attempt)))
-            raise problem
-        # Whatever a ledger raises: an answer that was paid for must not be lost over it.
-        _LOG.error("An attempt of call %s could not be recorded.", attempt.call_id, exc_info=problem)
+    async def _record_to_the_end(self, attempt: Attempt) -> None:
+        # The caller leaves while the ledger writes: the attempt was made, and is written down to the end.
+        await asyncio.shield(asyncio.ensure_future(self._record(attempt)))
 
     def _attempt(
         self, request: CompletionRequest, start: _Start, *, status: int | None = None, answer: Completion | None = None
