@@ -42,14 +42,14 @@ class AlarmWatch:
 class Alarm:
     """Interrupts whoever waits in its `with` block when `left_s` are over, by the builtin `TimeoutError`.
 
-    The block may be entered again and again, by any task; the time in between counts too, as `within()` finds out.
+    The block may be entered again and again, by any task; the time in between counts too. Making one, and `within()`,
+    raise that error themselves where no time is left.
     """
 
     __slots__ = (
         "_cancelled_before",
         "_deadline_at",
         "_has_cancelled",
-        "_is_over",
         "_loop",
         "_waiting",
         "_watch",
@@ -60,11 +60,12 @@ class Alarm:
     _cancelled_before: int
 
     def __init__(self, watches: PerLoop[AlarmWatch], left_s: float) -> None:
+        if left_s <= 0:
+            raise builtins.TimeoutError
         # Kept, because to look for the running one asks the operating system every time.
         loop = self._loop = asyncio.get_running_loop()
         self._watch = watches.get(loop)
         self.at = self._deadline_at = loop.time() + left_s
-        self._is_over = left_s <= 0
         self._has_cancelled = False
 
     @property
@@ -76,17 +77,17 @@ class Alarm:
         """Bounds the next wait alone, in seconds, within the deadline; None leaves the deadline alone."""
         now = self._loop.time()
         self.at = self._deadline_at if limit_s is None else min(self._deadline_at, now + limit_s)
-        self._is_over = now >= self._deadline_at
+        if now >= self._deadline_at:
+            raise builtins.TimeoutError
         return self
 
     def __enter__(self) -> None:
-        if self._is_over:
-            raise builtins.TimeoutError
         task = self._waiting = asyncio.current_task(self._loop)
         self._cancelled_before = task.cancelling() if task is not None else 0
-        self._watch.alarms[self] = None
-        if self.at < self._watch.next_at:
-            self._watch.set(self.at)
+        watch = self._watch
+        watch.alarms[self] = None
+        if self.at < watch.next_at:
+            watch.set(self.at)
 
     def __exit__(self, kind: type[BaseException] | None, _problem: object, _traceback: object) -> None:
         self._watch.alarms.pop(self, None)

@@ -5,7 +5,6 @@ import copy
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from typing import Final
 
 from attrs import define, field, frozen
 
@@ -13,9 +12,6 @@ from dipeo.domain.errors import DipeoError, ServiceClosedError
 from dipeo.domain.ports.clock import ClockPort
 from dipeo.infrastructure.llm.drivers.endpoint import Endpoint
 from dipeo.infrastructure.llm.drivers.factory import Adapter
-
-_SWEEP_SHARE: Final = 1 / 60
-"""How often the shelf is looked through for idle adapters, as a share of their lifetime: not every call pays for it."""
 
 CreateAdapter = Callable[[Endpoint], Awaitable[Adapter]]
 
@@ -68,7 +64,7 @@ class AdapterShelf:
     _watch: AsyncGenerator[None, None] | None = None
     _all_returned: asyncio.Event = field(factory=asyncio.Event)
     _is_closed: bool = False
-    _sweep_at_s: float = -math.inf
+    _next_expiry_s: float = math.inf
     replacements_seen: int = 0
 
     async def lease(self, endpoint: Endpoint) -> Place:
@@ -78,15 +74,11 @@ class AdapterShelf:
     def lend(self, endpoint: Endpoint) -> Place | None:
         """Lends the endpoint's adapter if it is on the shelf; `give_back()` ends the loan."""
         now_s = self._clock.monotonic_s()
-        if now_s >= self._sweep_at_s:
+        if now_s >= self._next_expiry_s:
             self._discard_idle(now_s)
         place = self._places.get(endpoint)
-        if place is None:
-            return None
-        if not place.leases and place.last_used_s <= now_s - self._limits.idle_lifetime_s:
-            self._discard(endpoint)
-            return None
-        place.leases += 1
+        if place is not None:
+            place.leases += 1
         return place
 
     def give_back(self, place: Place) -> None:
@@ -180,6 +172,7 @@ class AdapterShelf:
             # Lent before any of those who wait gets their turn: until then, nothing else may take it off the shelf.
             place = Place(adapter, self._clock.monotonic_s(), leases=creation.waiting)
             self._places[endpoint] = place
+            self._next_expiry_s = min(self._next_expiry_s, place.last_used_s + self._limits.idle_lifetime_s)
             if not self._is_current(endpoint):
                 # Its key was replaced while it was made: it serves those who waited for it, and nobody else.
                 self._discard(endpoint)
@@ -208,13 +201,16 @@ class AdapterShelf:
                 await self.aclose()
 
     def _discard_idle(self, now_s: float) -> None:
-        """Takes all adapters off the shelf that were idle too long."""
-        self._sweep_at_s = now_s + self._limits.idle_lifetime_s * _SWEEP_SHARE
-        oldest_s = now_s - self._limits.idle_lifetime_s
+        """Takes all adapters off the shelf that were idle too long, and notes when the next one can be."""
+        lifetime_s = self._limits.idle_lifetime_s
+        self._next_expiry_s = math.inf
         for endpoint, place in list(self._places.items()):
             # In use is not idle, however long it takes.
-            if not place.leases and place.last_used_s <= oldest_s:
+            idle_since_s = now_s if place.leases else place.last_used_s
+            if not place.leases and idle_since_s + lifetime_s <= now_s:
                 self._discard(endpoint)
+            else:
+                self._next_expiry_s = min(self._next_expiry_s, idle_since_s + lifetime_s)
 
     def _discard(self, endpoint: Endpoint) -> None:
         """Takes an adapter off the shelf; it is closed now, or after its last loan."""

@@ -41,8 +41,9 @@ class TimeLimitedModel(ChatModelPort):
     async def _events(self, request: CompletionRequest, deadline_at_s: float) -> AsyncGenerator[CompletionEvent, None]:
         text: list[str] = []
         has_begun = False
-        alarm = Alarm(self._watches, deadline_at_s - self._clock.monotonic_s())
+        alarm: Alarm | None = None
         try:
+            alarm = Alarm(self._watches, deadline_at_s - self._clock.monotonic_s())
             async with self._inner.stream(request) as stream:
                 within_s = request.first_token_timeout_s
                 while True:
@@ -58,8 +59,8 @@ class TimeLimitedModel(ChatModelPort):
             raise _too_late(request, "".join(text), phase=_phase(alarm, has_begun=has_begun)) from None
 
 
-def _phase(alarm: Alarm, *, has_begun: bool) -> str:
-    if alarm.is_final:
+def _phase(alarm: Alarm | None, *, has_begun: bool) -> str:
+    if alarm is None or alarm.is_final:
         return "total"
     return "idle" if has_begun else "first_token"
 
