@@ -51,7 +51,7 @@ def encoded(request: CompletionRequest, *, is_stream: bool = False) -> EncodedRe
 
 
 def body_of(request: CompletionRequest) -> dict[str, Any]:
-    return dict(encoded(request).exchange.body)
+    return dict(encoded(request)[0].body)
 
 
 def messages_of(request: CompletionRequest) -> list[Any]:
@@ -60,7 +60,7 @@ def messages_of(request: CompletionRequest) -> list[Any]:
 
 
 def adapted(request: CompletionRequest) -> list[tuple[str, AdaptationAction]]:
-    return [(made.parameter, made.action) for made in encoded(request).adaptations]
+    return [(made.parameter, made.action) for made in encoded(request)[1]]
 
 
 def refused(request: CompletionRequest) -> str | None:

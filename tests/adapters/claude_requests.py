@@ -43,16 +43,15 @@ def encoded(request: CompletionRequest) -> EncodedRequest:
 
 def body_of(request: CompletionRequest) -> dict[str, Any]:
     """The body of a request that is sent as asked."""
-    made = encoded(request)
-    assert made.adaptations == ()
-    return dict(made.exchange.body)
+    exchange, adaptations = encoded(request)
+    assert adaptations == ()
+    return dict(exchange.body)
 
 
 def adapted(request: CompletionRequest) -> tuple[dict[str, Any], list[tuple[str, AdaptationAction]]]:
     """The body, and what was adapted to get there."""
-    made = encoded(request)
-    told = [(each.parameter, each.action) for each in made.adaptations]
-    return dict(made.exchange.body), told
+    exchange, adaptations = encoded(request)
+    return dict(exchange.body), [(each.parameter, each.action) for each in adaptations]
 
 
 def offering(*tools: ToolSpec, **how: Any) -> Tooling:

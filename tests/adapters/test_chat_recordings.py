@@ -146,9 +146,9 @@ def test_dipeo_asks_for_what_was_asked(chat: Recording) -> None:
     request = read_request(recorded, service)
     adapter = adapter_over(ReplayWire(status=200, headers={}, body=b""), service)
     asked, _ = adapter.as_taken(request)
-    encoded = adapter.encode(asked, is_stream=chat.is_stream)
-    assert normalised(encoded.exchange.body) == normalised(recorded)
-    assert [made.parameter for made in encoded.adaptations] == ADAPTED.get(chat.id, [])
+    exchange, adaptations = adapter.encode(asked, is_stream=chat.is_stream)
+    assert normalised(exchange.body) == normalised(recorded)
+    assert [made.parameter for made in adaptations] == ADAPTED.get(chat.id, [])
 
 
 @pytest.mark.parametrize("chat", [chat for chat in CHATS if chat.id in NOT_ASKED], ids=str)

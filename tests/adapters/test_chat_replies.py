@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipeo.domain.completion import ChatMessage, Completion, CompletionRequest, FinishReason, Role
-from dipeo.domain.errors import EmptyResponseError, ToolCallInvalidError
+from dipeo.domain.errors import EmptyResponseError, ToolCallInvalidError, ValidationError
 from dipeo.domain.json_value import JsonObject
 from dipeo.domain.parts import CitationPart, ProviderToolPart, ReasoningPart, TextPart, ToolCallPart
 from dipeo.domain.service import LLMService
@@ -181,7 +181,7 @@ def test_calls_come_back_as_they_went(calls: list[ToolCallPart], text: str, data
     said = ([TextPart(text)] if text else []) + calls
     request = CompletionRequest(service=OPENAI, model="gpt-4o", messages=(ChatMessage(Role.ASSISTANT, tuple(said)),))
     adapter = adapter_over(ReplayWire(status=200, headers={}, body=b""), OPENAI)
-    messages = adapter.encode(request, is_stream=False).exchange.body["messages"]
+    messages = adapter.encode(request, is_stream=False)[0].body["messages"]
     assert isinstance(messages, list)
     message: Message = messages[0]
     answer = whole(message, finish="tool_calls")
@@ -225,9 +225,9 @@ MESSAGES = st.fixed_dictionaries(
 @settings(max_examples=200, deadline=None)
 def test_whatever_a_reply_holds_it_is_an_answer_or_an_error_of_ours(messages: list[Message], finish: str) -> None:
     """A provider's nonsense never ends in a crash, whole or in pieces."""
-    with suppress(EmptyResponseError, ToolCallInvalidError):
+    with suppress(EmptyResponseError, ToolCallInvalidError, ValidationError):
         whole(messages[0], finish=finish)
-    with suppress(EmptyResponseError, ToolCallInvalidError):
+    with suppress(EmptyResponseError, ToolCallInvalidError, ValidationError):
         streamed(*messages, finish=finish)
 
 
@@ -255,7 +255,7 @@ def test_a_signed_thought_in_pieces_is_one_thought_that_goes_back_whole() -> Non
         service=OPENROUTER, model="anthropic/claude-haiku-4.5", messages=(ChatMessage(Role.ASSISTANT, answer.parts),)
     )
     adapter = adapter_over(ReplayWire(status=200, headers={}, body=b""), OPENROUTER)
-    messages = adapter.encode(request, is_stream=False).exchange.body["messages"]
+    messages = adapter.encode(request, is_stream=False)[0].body["messages"]
     whole_thought = {"type": "reasoning.text", "text": "Let me see.", "signature": "proof", "index": 0}
     assert messages == [
         {
@@ -363,6 +363,29 @@ async def test_a_shape_asked_for_as_a_tool_comes_back_as_text() -> None:
     assert isinstance(completion, Completion)
     assert json.loads(completion.text) == {"tags": []}
     assert (completion.finish_reason, completion.schema_mode) == (FinishReason.STOP, SchemaMode.TOOL)
+
+
+def test_a_lone_surrogate_in_an_answer_is_refused() -> None:
+    """JSON can write one, and nothing that the text is given to could."""
+    with pytest.raises(ValidationError):
+        whole({"role": "assistant", "content": "A half: \ud83d"})
+
+
+@pytest.mark.parametrize(
+    ("more", "model", "response_id"),
+    [
+        ({}, "m", "r"),
+        ({"model": 5}, "", "r"),
+        ({"model": None}, "", "r"),
+        ({"id": ""}, "m", None),
+        ({"id": 5}, "m", None),
+        ({"id": None, "model": ["m"]}, "", None),
+    ],
+)
+def test_what_is_no_name_is_none(more: Message, model: str, response_id: str | None) -> None:
+    """A server that names neither model nor answer, or in some other way, has answered all the same."""
+    answer = whole({"role": "assistant", "content": "Yes."}, **more)
+    assert (answer.parts, answer.model, answer.response_id) == ((TextPart("Yes."),), model, response_id)
 
 
 @pytest.mark.parametrize("said", [None, 0, -1, True, "5", 1.5])

@@ -156,7 +156,7 @@ def test_a_provider_is_asked_to_remember_in_its_own_way(
     key = body.pop("prompt_cache_key", None)
     assert (key is not None) == (service in (OPENAI, MISTRAL))
     assert body == {**plain, **fields}
-    assert [made.action for made in encoded(request).adaptations] == actions
+    assert [made.action for made in encoded(request)[1]] == actions
 
 
 def test_requests_that_begin_alike_share_a_key() -> None:
@@ -167,7 +167,7 @@ def test_requests_that_begin_alike_share_a_key() -> None:
         request_of(XAI, brief, HELLO, HELLO, prompt_cache=PromptCache.SHORT),
         request_of(XAI, other, HELLO, prompt_cache=PromptCache.SHORT),
     ]
-    one, two, three = (encoded(request).exchange.headers["x-grok-conv-id"] for request in requests)
+    one, two, three = (encoded(request)[0].headers["x-grok-conv-id"] for request in requests)
     assert one == two != three
     assert "brief" not in one
 

@@ -147,15 +147,15 @@ async def test_dipeo_asks_for_what_was_asked(recording: Recording) -> None:
     request = read_request(body)
     adapter = adapter_over(wire_for(recording), CLAUDE)
     asked, schema_mode = adapter.as_taken(request)
-    encoded = adapter.encode(asked, is_stream=recording.is_stream)
-    assert encoded.exchange.path == recording.request["path"]
-    assert encoded.adaptations == ()
+    exchange, adaptations = adapter.encode(asked, is_stream=recording.is_stream)
+    assert exchange.path == recording.request["path"]
+    assert adaptations == ()
     assert schema_mode is (None if request.response_schema is None else SchemaMode.NATIVE)
-    sent: dict[str, Any] = dict(encoded.exchange.body)
+    sent: dict[str, Any] = dict(exchange.body)
     assert marks_of(normal(body)) <= marks_of(normal(sent))
     assert unmarked(normal(sent)) == unmarked(normal(body))
     takes_sampling = "temperature" in body
-    assert encoded.exchange.headers["anthropic-version"] == ("2023-06-01" if takes_sampling else "2026-10-21")
+    assert exchange.headers["anthropic-version"] == ("2023-06-01" if takes_sampling else "2026-10-21")
 
 
 def normal(body: dict[str, Any]) -> dict[str, Any]:

@@ -351,7 +351,7 @@ def test_what_was_decoded_goes_back_as_it_came(said: list[dict[str, Any]]) -> No
         tooling=Tooling(tools=(ToolSpec(name="any"),)),
         is_strict=True,
     )
-    sent: Any = encode_request(request, capabilities_of(MODEL), is_stream=False).exchange.body["messages"]
+    sent: Any = encode_request(request, capabilities_of(MODEL), is_stream=False)[0].body["messages"]
     uncited = [{name: value for name, value in block.items() if name != "citations"} for block in came]
     content = sent[1]["content"]
     assert ([{"type": "text", "text": content}] if isinstance(content, str) else content) == uncited
@@ -384,7 +384,7 @@ def test_every_result_follows_its_call_under_an_id_of_its_own(rounds: list[tuple
         tooling=Tooling(tools=(ToolSpec(name="tool"),)),
         is_strict=True,
     )
-    sent: Any = encode_request(request, capabilities_of(MODEL), is_stream=False).exchange.body["messages"]
+    sent: Any = encode_request(request, capabilities_of(MODEL), is_stream=False)[0].body["messages"]
     seen: set[str] = set()
     for turn, (calling, answering) in zip(rounds, zip(sent[1::2], sent[2::2], strict=True), strict=True):
         asked = {block["id"]: block["input"]["id"] for block in calling["content"]}

@@ -247,10 +247,10 @@ def test_sampling_beside_thinking_is_what_the_interface_takes() -> None:
     body = body_of(asking(model=BUDGETED, sampling=Sampling(temperature=1, reasoning_budget_tokens=2000)))
     assert body["temperature"] == 1
     sampling = Sampling(temperature=0.5, top_p=0.5, reasoning_budget_tokens=2000)
-    made = encoded(asking(model=BUDGETED, sampling=sampling))
-    assert not {"temperature", "top_p"} & made.exchange.body.keys()
-    assert {each.parameter for each in made.adaptations} == {"temperature", "top_p"}
-    assert made.exchange.headers["anthropic-version"] == "2026-10-21"
+    exchange, adaptations = encoded(asking(model=BUDGETED, sampling=sampling))
+    assert not {"temperature", "top_p"} & exchange.body.keys()
+    assert {each.parameter for each in adaptations} == {"temperature", "top_p"}
+    assert exchange.headers["anthropic-version"] == "2026-10-21"
 
 
 def test_an_open_end_is_not_left_where_the_model_thinks_or_keeps_to_a_schema() -> None:
@@ -325,7 +325,7 @@ def test_a_schema_is_asked_for_in_the_best_way_that_can_be(name: str) -> None:
     model, schema, mode = SCHEMA_MODES[name]
     adapter = adapter_over(ReplayWire(status=200, headers={}, body=b""), CLAUDE)
     asked, chosen = adapter.as_taken(asking(model=model, response_schema=ResponseSchema(schema=schema)))
-    body = adapter.encode(asked, is_stream=False).exchange.body
+    body = adapter.encode(asked, is_stream=False)[0].body
     assert chosen is mode
     assert ("output_config" in body) is (mode is SchemaMode.NATIVE)
     assert ("tool_choice" in body) is (mode is SchemaMode.TOOL)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from dipeo.domain.completion import AdaptationAction, ChatMessage, CompletionRequest, FinishReason, Role
+from dipeo.domain.completion import Adaptation, AdaptationAction, ChatMessage, CompletionRequest, FinishReason, Role
 from dipeo.domain.errors import (
     InvalidRequestError,
     MalformedResponseError,
@@ -30,7 +30,7 @@ from dipeo.domain.service import LLMService
 from dipeo.domain.tools import PromptCache, ProviderTool, ResponseSchema, SchemaMode, Tooling, ToolSpec, ToolUse
 from dipeo.infrastructure.llm.adapters._gemini_answer import decode_response
 from dipeo.infrastructure.llm.adapters.gemini import GeminiAdapter
-from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest
+from dipeo.infrastructure.llm.drivers.answer import Answer
 from tests.adapters.replay import ReplayWire, adapter_over
 
 WEATHER = ToolSpec(
@@ -54,10 +54,10 @@ def asked(*messages: ChatMessage, model: str = OLD, **more: Any) -> CompletionRe
     return CompletionRequest(service=LLMService.GOOGLE, model=model, messages=messages or (HELLO,), **more)
 
 
-def encoded(request: CompletionRequest) -> tuple[dict[str, Any], EncodedRequest]:
+def encoded(request: CompletionRequest) -> tuple[dict[str, Any], tuple[Adaptation, ...]]:
     taken, _ = adapter().as_taken(request)
-    said = adapter().encode(taken, is_stream=False)
-    return json.loads(json.dumps(said.exchange.body)), said
+    exchange, adaptations = adapter().encode(taken, is_stream=False)
+    return json.loads(json.dumps(exchange.body)), adaptations
 
 
 def answered(*parts: dict[str, Any], finish: str = "STOP", **more: Any) -> Answer:
@@ -84,17 +84,17 @@ def answered(*parts: dict[str, Any], finish: str = "STOP", **more: Any) -> Answe
 )
 def test_a_tool_is_declared_with_its_schema_and_its_use(tooling: Tooling, config: dict[str, Any] | None) -> None:
     """The declaration holds the JSON schema as it is, and the use becomes a mode."""
-    body, said = encoded(asked(tooling=tooling))
+    body, adaptations = encoded(asked(tooling=tooling))
     declared = {"name": "weather", "description": WEATHER.description, "parametersJsonSchema": WEATHER.parameters}
     assert body["tools"] == [{"functionDeclarations": [declared]}]
     assert body.get("toolConfig") == (config and {"functionCallingConfig": config})
-    assert said.adaptations == ()
+    assert adaptations == ()
 
 
 def test_a_missing_switch_against_parallel_calls_is_recorded() -> None:
     """Google has no such switch, and says so by an adaptation."""
-    _, said = encoded(asked(tooling=Tooling(tools=(WEATHER,), is_parallel=False)))
-    assert [(each.parameter, each.action) for each in said.adaptations] == [
+    _, adaptations = encoded(asked(tooling=Tooling(tools=(WEATHER,), is_parallel=False)))
+    assert [(each.parameter, each.action) for each in adaptations] == [
         ("parallel_tool_calls", AdaptationAction.DROPPED)
     ]
 
@@ -257,16 +257,16 @@ def test_thinking_is_asked_for_by_level_or_budget(
     model: str, sampling: dict[str, Any], thinking: dict[str, Any] | None, adapted: list[str]
 ) -> None:
     """Each generation is told in its own way, and what it cannot be told is recorded."""
-    body, said = encoded(asked(model=model, sampling=Sampling(**sampling)))
+    body, adaptations = encoded(asked(model=model, sampling=Sampling(**sampling)))
     assert body.get("generationConfig", {}).get("thinkingConfig") == thinking
-    assert [each.parameter for each in said.adaptations] == adapted
+    assert [each.parameter for each in adaptations] == adapted
 
 
 @pytest.mark.parametrize(("model", "is_told"), [(OLD, True), ("gemini-2.0-flash", False)])
 def test_a_model_that_thinks_within_a_budget_is_said_to(model: str, is_told: bool) -> None:
     """Whoever asked for an effort learns what the model takes in its place."""
-    _, said = encoded(asked(model=model, sampling=Sampling(reasoning_effort="high")))
-    assert ("reasoning_budget_tokens" in said.adaptations[0].reason) is is_told
+    _, adaptations = encoded(asked(model=model, sampling=Sampling(reasoning_effort="high")))
+    assert ("reasoning_budget_tokens" in adaptations[0].reason) is is_told
 
 
 def test_a_signature_stays_with_its_own_part() -> None:
@@ -291,11 +291,11 @@ def test_a_call_of_another_vendor_is_sent_to_generation_three_with_googles_word_
         ToolCallPart(call_id="b", name="weather", arguments={}),
     )
     results = ChatMessage(Role.TOOL, tuple(ToolResultPart(call_id=name, content="") for name in "ab"))
-    body, said = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, calls), results, model=NEW))
+    body, adaptations = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, calls), results, model=NEW))
     first, second = body["contents"][1]["parts"]
     assert first["thoughtSignature"] == "skip_thought_signature_validator"
     assert "thoughtSignature" not in second
-    assert [(each.parameter, each.action) for each in said.adaptations] == [
+    assert [(each.parameter, each.action) for each in adaptations] == [
         ("messages[1].content[0].signature", AdaptationAction.DROPPED),
         ("messages[1].content[0].signature", AdaptationAction.INSERTED),
     ]
@@ -311,9 +311,9 @@ def test_what_another_vendor_thought_or_searched_is_left_out_and_recorded() -> N
         TextPart("Yes."),
         CitationPart(url="https://example.org"),
     )
-    body, said = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, parts), HELLO))
+    body, adaptations = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, parts), HELLO))
     assert body["contents"][1]["parts"] == [{"text": "Yes."}]
-    assert [each.parameter for each in said.adaptations] == ["messages[1].content[0]", "messages[1].content[1]"]
+    assert [each.parameter for each in adaptations] == ["messages[1].content[0]", "messages[1].content[1]"]
 
 
 # --- media, schemas and the rest -------------------------------------------------------------------------------------
@@ -435,8 +435,8 @@ def test_a_wish_to_be_remembered_needs_no_word_where_google_remembers_anyway(
     model: str, cache: PromptCache, count: int
 ) -> None:
     """What Google does not do by itself is recorded."""
-    _, said = encoded(asked(model=model, prompt_cache=cache))
-    assert [each.parameter for each in said.adaptations] == ["prompt_cache"] * count
+    _, adaptations = encoded(asked(model=model, prompt_cache=cache))
+    assert [each.parameter for each in adaptations] == ["prompt_cache"] * count
 
 
 @pytest.mark.parametrize(

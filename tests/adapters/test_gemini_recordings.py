@@ -100,7 +100,7 @@ async def test_recorded_signatures_go_back_on_the_part_that_they_came_with(recor
         messages=(*question.messages, ChatMessage(Role.ASSISTANT, completion.parts), after),
         is_strict=True,
     )
-    body: Any = adapter.encode(request, is_stream=False).exchange.body
+    body: Any = adapter.encode(request, is_stream=False)[0].body
     assert body["contents"][1]["role"] == "model"
     assert body["contents"][1]["parts"] == _parts_of(recording)
 
@@ -138,11 +138,11 @@ def test_dipeo_asks_google_for_the_same_as_the_recorded_request(recording: Recor
     adapter = adapter_over(wire_for(recording), LLMService.GOOGLE)
     request = read_request(recording)
     asked, _ = adapter.as_taken(request)
-    encoded = adapter.encode(asked, is_stream=recording.is_stream)
-    assert encoded.adaptations == ()
+    exchange, adaptations = adapter.encode(asked, is_stream=recording.is_stream)
+    assert adaptations == ()
     query = recording.request.get("query")
-    assert encoded.exchange.path == recording.request["path"] + (f"?{query}" if query else "")
-    assert without_shown_thoughts(encoded.exchange.body) == as_dipeo_says_it(recording.request["json"])
+    assert exchange.path == recording.request["path"] + (f"?{query}" if query else "")
+    assert without_shown_thoughts(exchange.body) == as_dipeo_says_it(recording.request["json"])
 
 
 def _parts_of(recording: Recording) -> list[Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dipeo.domain.completion import AdaptationAction, ChatMessage, CompletionRequest, FinishReason, Role
+from dipeo.domain.completion import Adaptation, AdaptationAction, ChatMessage, CompletionRequest, FinishReason, Role
 from dipeo.domain.errors import (
     DipeoError,
     EmptyResponseError,
@@ -32,7 +32,6 @@ from dipeo.domain.service import LLMService
 from dipeo.domain.stream import CompletionEvent, ReasoningDelta, TextDelta, ToolCallDelta
 from dipeo.domain.tools import PromptCache, ProviderTool, ResponseSchema, SchemaMode, Tooling, ToolSpec, ToolUse
 from dipeo.infrastructure.llm.adapters.ollama import ChatLinesDecoder, OllamaAdapter, decode_response
-from dipeo.infrastructure.llm.drivers.answer import EncodedRequest
 from tests.adapters.replay import ReplayWire, adapter_over
 
 WEATHER = ToolSpec(
@@ -56,10 +55,10 @@ def asked(*messages: ChatMessage, model: str = "qwen3.6", **more: Any) -> Comple
     return CompletionRequest(service=LLMService.OLLAMA, model=model, messages=messages or (HELLO,), **more)
 
 
-def encoded(request: CompletionRequest) -> tuple[dict[str, Any], EncodedRequest]:
+def encoded(request: CompletionRequest) -> tuple[dict[str, Any], tuple[Adaptation, ...]]:
     taken, _ = adapter().as_taken(request)
-    said = adapter().encode(taken, is_stream=False)
-    return json.loads(json.dumps(said.exchange.body)), said
+    exchange, adaptations = adapter().encode(taken, is_stream=False)
+    return json.loads(json.dumps(exchange.body)), adaptations
 
 
 def said_by(message: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -72,10 +71,10 @@ def said_by(message: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def test_tools_are_offered_as_functions() -> None:
     """Each tool is a function with its schema as it is."""
-    body, said = encoded(asked(tooling=Tooling(tools=(WEATHER,))))
+    body, adaptations = encoded(asked(tooling=Tooling(tools=(WEATHER,))))
     function = {"name": "weather", "description": WEATHER.description, "parameters": WEATHER.parameters}
     assert body["tools"] == [{"type": "function", "function": function}]
-    assert said.adaptations == ()
+    assert adaptations == ()
 
 
 @pytest.mark.parametrize(
@@ -98,10 +97,10 @@ def test_what_ollama_cannot_be_told_of_tools_is_recorded(
     tooling: Tooling, offered: list[str] | None, adapted: list[tuple[str, str]]
 ) -> None:
     """It offers tools or not; everything else comes near to what was asked, and says so."""
-    body, said = encoded(asked(tooling=tooling))
+    body, adaptations = encoded(asked(tooling=tooling))
     tools = [tool["function"]["name"] for tool in body["tools"]] if "tools" in body else None
     assert tools == offered
-    assert [(each.parameter, each.action) for each in said.adaptations] == adapted
+    assert [(each.parameter, each.action) for each in adaptations] == adapted
 
 
 def test_a_tool_of_the_providers_own_is_refused() -> None:
@@ -131,7 +130,7 @@ def test_calls_and_results_go_back_with_the_ids_that_were_given() -> None:
         ToolResultPart(call_id="call_0", content="Rain"),
         ToolResultPart(call_id="call_x9", content="no clock", is_error=True),
     )
-    body, said = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, calls), ChatMessage(Role.TOOL, results)))
+    body, adaptations = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, calls), ChatMessage(Role.TOOL, results)))
     assert body["messages"][1:] == [
         {
             "role": "assistant",
@@ -145,16 +144,16 @@ def test_calls_and_results_go_back_with_the_ids_that_were_given() -> None:
         {"role": "tool", "content": "Rain", "tool_name": "weather"},
         {"role": "tool", "content": "Error: no clock", "tool_name": "now", "tool_call_id": "call_x9"},
     ]
-    assert said.adaptations == ()
+    assert adaptations == ()
 
 
 def test_broken_arguments_go_as_none_and_that_is_recorded() -> None:
     """Ollama takes an object alone."""
     call = ToolCallPart(call_id="c", name="now", arguments={}, broken_arguments='{"a":')
     result = ChatMessage(Role.TOOL, (ToolResultPart(call_id="c", content="broken", is_error=True),))
-    body, said = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, (call,)), result))
+    body, adaptations = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, (call,)), result))
     assert body["messages"][1]["tool_calls"][0]["function"]["arguments"] == {}
-    assert [(each.parameter, each.action) for each in said.adaptations] == [
+    assert [(each.parameter, each.action) for each in adaptations] == [
         ("messages[1].content[0].broken_arguments", AdaptationAction.SUBSTITUTED)
     ]
 
@@ -225,9 +224,9 @@ def test_thinking_is_asked_for_as_far_as_it_can_be(
     model: str, sampling: dict[str, Any], think: bool | str | None, adapted: list[str]
 ) -> None:
     """A level where the model takes one, else a plain yes or no; a budget is never taken."""
-    body, said = encoded(asked(model=model, sampling=Sampling(**sampling)))
+    body, adaptations = encoded(asked(model=model, sampling=Sampling(**sampling)))
     assert body.get("think") == think
-    assert [each.parameter for each in said.adaptations] == adapted
+    assert [each.parameter for each in adaptations] == adapted
 
 
 def test_what_another_vendor_made_is_left_out_and_recorded() -> None:
@@ -239,10 +238,10 @@ def test_what_another_vendor_made_is_left_out_and_recorded() -> None:
         CitationPart(url="https://example.org"),
         ToolCallPart(call_id="c", name="now", arguments={}, vendor="google", signature="theirs"),
     )
-    body, said = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, parts)))
+    body, adaptations = encoded(asked(HELLO, ChatMessage(Role.ASSISTANT, parts)))
     call = {"id": "c", "function": {"name": "now", "arguments": {}}}
     assert body["messages"][1] == {"role": "assistant", "content": "Yes.", "tool_calls": [call]}
-    assert [each.parameter for each in said.adaptations] == [
+    assert [each.parameter for each in adaptations] == [
         "messages[1].content[0]",
         "messages[1].content[1]",
         "messages[1].content[4].signature",
@@ -306,7 +305,7 @@ def test_an_answer_to_go_on_from_is_refused() -> None:
 @pytest.mark.parametrize(("cache", "count"), [(PromptCache.SHORT, 0), (PromptCache.LONG, 1)])
 def test_a_loaded_model_remembers_for_a_short_time_unasked(cache: PromptCache, count: int) -> None:
     """A longer time cannot be asked for, and that is recorded."""
-    assert [each.parameter for each in encoded(asked(prompt_cache=cache))[1].adaptations] == ["prompt_cache"] * count
+    assert [each.parameter for each in encoded(asked(prompt_cache=cache))[1]] == ["prompt_cache"] * count
 
 
 def test_an_answer_of_nothing_is_empty() -> None:

@@ -76,10 +76,10 @@ def test_dipeo_asks_ollama_for_the_same_as_the_recorded_request(recording: Recor
     """A recorded request, read into dipeo's values and encoded again, says the same to the same address."""
     adapter = adapter_over(wire_for(recording), LLMService.OLLAMA)
     asked, _ = adapter.as_taken(read_request(recording))
-    encoded = adapter.encode(asked, is_stream=recording.is_stream)
-    assert encoded.adaptations == ()
-    assert encoded.exchange.path == recording.request["path"]
-    assert without_tool_names(encoded.exchange.body) == as_dipeo_says_it(recording.request["json"])
+    exchange, adaptations = adapter.encode(asked, is_stream=recording.is_stream)
+    assert adaptations == ()
+    assert exchange.path == recording.request["path"]
+    assert without_tool_names(exchange.body) == as_dipeo_says_it(recording.request["json"])
 
 
 # --- a recorded request, read -----------------------------------------------------------------------------------------

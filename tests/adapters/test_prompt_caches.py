@@ -30,8 +30,8 @@ Asked = tuple[dict[str, Any], list[AdaptationAction]]
 
 def over_chat(model: str, wish: PromptCache) -> Asked:
     """What is said of the cache over chat completions."""
-    made = encoded(request_of(OPENAI, model=model, prompt_cache=wish))
-    return _of_cache(made.exchange.body), [each.action for each in made.adaptations]
+    exchange, adaptations = encoded(request_of(OPENAI, model=model, prompt_cache=wish))
+    return _of_cache(exchange.body), [each.action for each in adaptations]
 
 
 async def over_responses(model: str, wish: PromptCache) -> Asked:

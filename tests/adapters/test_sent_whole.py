@@ -50,8 +50,8 @@ async def sent(
         return wire.asked[0].body, completion.adaptations
     adapter = adapter_over(wire, service)
     asked, _ = adapter.as_taken(request)
-    made = adapter.encode(asked, is_stream=False)
-    return made.exchange.body, made.adaptations
+    exchange, adaptations = adapter.encode(asked, is_stream=False)
+    return exchange.body, adaptations
 
 
 @each_speaker

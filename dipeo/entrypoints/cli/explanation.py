@@ -138,16 +138,16 @@ def explain(backend: Backend, request: CompletionRequest, *, is_stream: bool = T
     with `strict` what the model does not take.
     """
     endpoint, key_state = _endpoint(backend, request)
-    encoded = _encoded(backend, endpoint, request, is_stream=is_stream)
+    exchange, adaptations = _encoded(backend, endpoint, request, is_stream=is_stream)
     is_shown = key_state in ("found", "made up")
     return Explanation(
         request=request,
         is_stream=is_stream,
         mode=backend.mode_of(request.service),
-        url=endpoint.base_url + encoded.exchange.path,
-        headers={**_HEADERS, **encoded.exchange.headers},
-        body=encoded.exchange.body,
-        adaptations=encoded.adaptations,
+        url=endpoint.base_url + exchange.path,
+        headers={**_HEADERS, **exchange.headers},
+        body=exchange.body,
+        adaptations=adaptations,
         key_state=key_state,
         key_fingerprint=_fingerprint(endpoint.key) if is_shown else None,
         key_looked_for=backend.keys.where(request.service, request.api_key_id),

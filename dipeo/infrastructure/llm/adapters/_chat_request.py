@@ -18,7 +18,7 @@ from dipeo.infrastructure.llm.adapters._chat_messages import encode_messages
 from dipeo.infrastructure.llm.adapters._chat_tools import Body, encode_schema, encode_tooling
 from dipeo.infrastructure.llm.adapters._prompt_cache import ask_for_cache
 from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
-from dipeo.infrastructure.llm.drivers.answer import EncodedRequest, new_encoded
+from dipeo.infrastructure.llm.drivers.answer import EncodedRequest
 from dipeo.infrastructure.llm.drivers.provider_options import with_provider_options
 from dipeo.infrastructure.llm.drivers.wire import WireRequest, new_exchange
 
@@ -56,7 +56,7 @@ def encode_request(
         encode_cache(exchange, body, request, dialect, adaptations)
     if request.provider_options:
         with_provider_options(body, request.provider_options)
-    return new_encoded(exchange, adaptations.made)
+    return exchange, adaptations.made
 
 
 def encode_sampling(

@@ -105,7 +105,7 @@ def encode_request(request: CompletionRequest, capabilities: ModelCapabilities, 
         _mark_for_cache(body, _CACHE_CONTROLS[request.prompt_cache])
     with_provider_options(body, request.provider_options)
     exchange = WireRequest(path="/v1/messages", body=body, headers={"anthropic-version": version})
-    return EncodedRequest(exchange=exchange, adaptations=adaptations.made)
+    return exchange, adaptations.made
 
 
 def encode_turn(turn: Turn) -> JsonObject:

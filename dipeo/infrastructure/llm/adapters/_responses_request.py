@@ -61,7 +61,7 @@ def encode_request(
         body["stream"] = True
     if request.provider_options:
         _put_options(body, request.provider_options)
-    return EncodedRequest(exchange=WireRequest(path=PATH, body=body), adaptations=adaptations.made)
+    return WireRequest(path=PATH, body=body), adaptations.made
 
 
 def _included(request: CompletionRequest, dialect: ResponsesDialect) -> list[JsonValue]:

@@ -143,7 +143,7 @@ def encode_request(request: CompletionRequest, capabilities: ModelCapabilities, 
     with_provider_options(body, request.provider_options)
     action = "streamGenerateContent?alt=sse" if is_stream else "generateContent"
     path = f"/{API_VERSION}/{encode_model(request.model)}:{action}"
-    return EncodedRequest(exchange=WireRequest(path=path, body=body), adaptations=adaptations.made)
+    return WireRequest(path=path, body=body), adaptations.made
 
 
 def encode_model(model: str) -> str:

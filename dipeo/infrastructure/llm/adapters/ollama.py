@@ -126,7 +126,7 @@ def encode_request(request: CompletionRequest, capabilities: ModelCapabilities, 
         adaptations.dropped("prompt_cache", "Ollama says itself how long it remembers the beginning of a request.")
     with_provider_options(body, request.provider_options)
     exchange = WireRequest(path="/api/chat", body=body, framing=Framing.NDJSON)
-    return EncodedRequest(exchange=exchange, adaptations=adaptations.made)
+    return exchange, adaptations.made
 
 
 def encode_sampling(sampling: Sampling) -> dict[str, JsonValue]:

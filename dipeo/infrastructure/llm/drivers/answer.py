@@ -18,15 +18,8 @@ MOST_TOKENS: Final = 1_000_000_000
 """More than any answer uses: a larger count is a mistake."""
 
 
-@define
-class EncodedRequest:
-    """A request in a provider's words, and what had to be adapted to get there."""
-
-    exchange: WireRequest
-    adaptations: tuple[Adaptation, ...] = ()
-
-
-new_encoded = unchecked(EncodedRequest)
+EncodedRequest = tuple[WireRequest, tuple[Adaptation, ...]]
+"""A request in a provider's words, and what had to be adapted to get there."""
 
 
 @define

@@ -31,9 +31,7 @@ DRAIN_TIMEOUT_S: Final = 0.25
 _T = TypeVar("_T")
 
 _new_completion: Final = unchecked_from(
-    Completion,
-    Answer,
-    *("service", "model", "parts", "usage", "request_id", "adaptations", "schema_mode", "notes", "raw"),
+    Completion, Answer, "service", "model", "parts", "usage", "request_id", "adaptations", "schema_mode", "notes", "raw"
 )
 
 _NOTHING: Final = TextDelta("")
@@ -107,12 +105,12 @@ class BaseLLMAdapter(ChatModelPort, ABC):
         asked, schema_mode = request, None
         if request.tooling is not NO_TOOLS or request.response_schema is not None:
             asked, schema_mode = self.as_taken(request)
-        encoded = self.encode(asked, is_stream=False)
+        exchange, adaptations = self.encode(asked, is_stream=False)
         reply: WireReply | None = None
         try:
-            adaptations, sending = encoded.adaptations, (self._wire or self.wire).send(encoded.exchange)
+            sending = (self._wire or self.wire).send(exchange)
             # An answer may take minutes: what was sent, which is as long as the conversation, is not kept meanwhile.
-            del encoded
+            del exchange
             reply = await sending
             body = reply.json
             if not isinstance(body, dict) or not 200 <= reply.status < 300 or body.get("error"):
@@ -162,10 +160,10 @@ class BaseLLMAdapter(ChatModelPort, ABC):
 
     async def _events(self, request: CompletionRequest) -> AsyncGenerator[CompletionEvent, None]:
         asked, schema_mode = self.as_taken(request)
-        encoded = self.encode(asked, is_stream=True)
+        exchange, adaptations = self.encode(asked, is_stream=True)
         decoder = self.stream_decoder()
         try:
-            upstream = await self.wire.stream(encoded.exchange)
+            upstream = await self.wire.stream(exchange)
         except DipeoError as error:
             raise self._with_facts(error, request, {}) from None
         text: list[str] = []
@@ -190,7 +188,7 @@ class BaseLLMAdapter(ChatModelPort, ABC):
             answer = decoder.answer()
             if schema_mode is _BY_TOOL:
                 answer = answer_of_tool(answer, asked)
-            yield CompletionEnd(self._completion(answer, request, encoded.adaptations, upstream.headers, schema_mode))
+            yield CompletionEnd(self._completion(answer, request, adaptations, upstream.headers, schema_mode))
         except DipeoError as error:
             raise self._with_facts(_broken_off(error, "".join(text)), request, upstream.headers) from None
         finally:
