@@ -29,8 +29,8 @@ from dipeo.infrastructure.llm.drivers.options import (
 from dipeo.infrastructure.llm.drivers.provider_options import check_provider_options
 from dipeo.infrastructure.llm.drivers.system_prompt_handler import SystemPromptHandler
 
-# What the options of a call do not say, and no more than fifteen names: beyond those the interpreter puts the arguments
-# of a call into a dictionary first, which takes longer than all the rest.
+# Named are the fields that a call's options do not hold, or not as they are; calls give them by place, in this order:
+# the interpreter takes longer to sort out a dozen names than to set the fields.
 _new_request: Final = unchecked_from(
     CompletionRequest,
     CallOptions,
@@ -139,18 +139,18 @@ class LLMInfraService(LLMServicePort):
         fallbacks = target.fallbacks if call.fallbacks is None else call.fallbacks
         return _new_request(
             call,
-            service=target.service,
-            model=target.model,
-            messages=as_chat_messages(messages),
-            api_key_id=api_key_id or target.api_key_id,
-            base_url=call.base_url or target.base_url,
-            sampling=call.sampling,
-            provider_options=call.provider_options,
-            person_id=None,
-            call_id=self._call_ids.new(),
-            deadline_at_s=self._clock.monotonic_s() + call.timeout_s,
-            notes=(),
-            fallbacks=resolve_fallbacks(fallbacks, self._aliases) if fallbacks else (),
+            target.service,
+            target.model,
+            as_chat_messages(messages),
+            api_key_id or target.api_key_id,
+            call.base_url or target.base_url,
+            call.sampling,
+            call.provider_options,
+            None,  # no person
+            self._call_ids.new(),
+            self._clock.monotonic_s() + call.timeout_s,
+            (),  # no notes
+            resolve_fallbacks(fallbacks, self._aliases) if fallbacks else (),
         )
 
     def _person_request(
@@ -192,18 +192,18 @@ class LLMInfraService(LLMServicePort):
             )
         return _new_request(
             call,
-            service=target.service,
-            model=target.model,
-            messages=said,
-            api_key_id=config.api_key_id or target.api_key_id,
-            base_url=call.base_url or config.base_url or target.base_url,
-            sampling=call.sampling.over(config.sampling).over(file.sampling if file else NO_SAMPLING),
-            provider_options=check_provider_options({**config.provider_options, **call.provider_options}),
-            person_id=person_id,
-            call_id=self._call_ids.new(),
-            deadline_at_s=self._clock.monotonic_s() + call.timeout_s,
-            notes=prompt.notes,
-            fallbacks=resolve_fallbacks(fallbacks, self._aliases) if fallbacks else (),
+            target.service,
+            target.model,
+            said,
+            config.api_key_id or target.api_key_id,
+            call.base_url or config.base_url or target.base_url,
+            call.sampling.over(config.sampling).over(file.sampling if file else NO_SAMPLING),
+            check_provider_options({**config.provider_options, **call.provider_options}),
+            person_id,
+            self._call_ids.new(),
+            self._clock.monotonic_s() + call.timeout_s,
+            prompt.notes,
+            resolve_fallbacks(fallbacks, self._aliases) if fallbacks else (),
         )
 
     def _target(self, model: str, service: LLMService | str | None) -> ModelTarget:
