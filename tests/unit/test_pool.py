@@ -706,19 +706,20 @@ async def test_an_adapter_in_use_does_not_become_idle_between_two_looks() -> Non
     await pool.aclose()
 
 
-async def test_idle_adapters_are_looked_for_every_minute() -> None:
-    """Whoever calls, an adapter that nobody asks for any more is closed at most a minute after its hour."""
+async def test_idle_adapters_go_with_the_first_call_after_their_hour() -> None:
+    """Whoever calls: each that nobody asks for any more is closed to the second, however it was used before."""
     workshop, clock = Workshop(), ManualClock()
     pool = pool_over(workshop, clock)
     await pool.complete(request())
     clock.advance(60)
+    await pool.complete(request(base_url="https://c.invalid"))
+    clock.advance(60)
     await pool.complete(request())
-    for _ in range(60):
-        clock.advance(60)
-        assert workshop.made[0].closed == 0
+    for wait_s, closed in ((3539, [0, 0, 0]), (1, [0, 1, 0]), (59, [0, 1, 0]), (1, [1, 1, 0])):
+        clock.advance(wait_s)
         await pool.complete(request(LLMService.ANTHROPIC))
         await asyncio.sleep(0)
-    assert workshop.made[0].closed == 1
+        assert [adapter.closed for adapter in workshop.made] == closed
     await pool.aclose()
 
 
