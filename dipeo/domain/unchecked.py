@@ -17,7 +17,7 @@ _UNFINISHED: Final[Mapping[str, object]] = {
     "__setattr__": object.__setattr__,
     "__delattr__": object.__delattr__,
 }
-"""What a subclass is made of whose objects begin empty, and can be filled. The last two go together."""
+"""What a subclass is made of whose objects begin empty, and can be filled."""
 
 _FACTORY: Final = cast("type", Factory)
 """attrs shows this class as a function to type checkers."""
@@ -38,6 +38,9 @@ def unchecked(cls: Callable[_P, _T]) -> Callable[_P, _T]:
     values = _names_for(cls)
     # As Python wants it: parameters without a default come first.
     found = sorted(_plain_fields(cls), key=lambda each: (each.default is not NOTHING, each.kw_only))
+    required = [each for each in found if each.default is NOTHING]
+    if required and required[-1].kw_only and not all(each.kw_only for each in found[len(required) :]):
+        raise TypeError(f"{required[-1].name!r} would take another field's place: call the class itself.")
     parameters: list[str] = []
     for each in found:
         if isinstance(each.default, _FACTORY):
@@ -85,9 +88,11 @@ def _names_for(cls: Callable[..., object]) -> dict[str, object]:
 
 
 def _plain_fields(cls: Callable[..., object]) -> "tuple[Attribute[object], ...]":
-    """The fields of the class. Raises `TypeError` where it does more with them than to set and check them."""
+    """The fields of the class. Raises `TypeError` where more is done when it is called than to set them."""
     if hasattr(cls, "__attrs_pre_init__"):
         raise TypeError(f"{cls.__name__} does something before its fields are set: call the class itself.")
+    if hasattr(cls, "_attrs_cached_hash"):
+        raise TypeError(f"{cls.__name__} remembers its hash: call the class itself.")
     found: tuple[Attribute[object], ...] = fields(cast("type", cls))
     for each in found:
         if each.converter is not None or each.validator is not None or not each.init or each.alias != each.name:

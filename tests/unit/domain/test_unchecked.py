@@ -14,7 +14,7 @@ from dipeo.domain.completion import ChatMessage, FinishReason, Role, new_message
 from dipeo.domain.parts import TextPart, new_text
 from dipeo.domain.unchecked import GENERATED, unchecked, unchecked_from
 from dipeo.domain.usage import Usage, new_usage
-from dipeo.infrastructure.llm.drivers.answer import Answer, EncodedRequest, new_answer, new_encoded
+from dipeo.infrastructure.llm.drivers.answer import Answer, new_answer
 from dipeo.infrastructure.llm.drivers.wire import WireRequest, new_exchange
 
 VALUES: Mapping[Callable[..., Any], tuple[type, Mapping[str, Any]]] = {
@@ -22,13 +22,12 @@ VALUES: Mapping[Callable[..., Any], tuple[type, Mapping[str, Any]]] = {
     new_message: (ChatMessage, {"role": Role.USER, "parts": (TextPart("Hello"),)}),
     new_usage: (Usage, {"input_tokens": 3, "output_tokens": 4}),
     new_exchange: (WireRequest, {"path": "/", "body": {}}),
-    new_encoded: (EncodedRequest, {"exchange": WireRequest("/", {})}),
     new_answer: (
         Answer,
         {"parts": (), "finish_reason": FinishReason.STOP, "raw_finish_reason": "stop", "model": "m"},
     ),
 }
-OPEN = (new_exchange, new_encoded, new_answer)
+OPEN = (new_exchange, new_answer)
 """What lives within one call, and is not frozen."""
 
 
@@ -217,12 +216,25 @@ def test_what_cannot_be_made_so_is_refused_at_once() -> None:
         def __attrs_pre_init__(self) -> None:
             """Would be passed over."""
 
+    @frozen(cache_hash=True)
+    class Hashed:
+        number: int
+
+    @frozen
+    class Crossed:
+        number: int = 1
+        named: int = field(kw_only=True)
+
     for make in (unchecked, lambda kind: unchecked_from(kind, Usage, "number")):
         for kind in (Converted, Validated, Renamed, Computed):
             with pytest.raises(TypeError, match="'number' is more than a plain field"):
                 make(kind)
         with pytest.raises(TypeError, match="Prepared does something before"):
             make(Prepared)
+        with pytest.raises(TypeError, match="Hashed remembers its hash"):
+            make(Hashed)
+    with pytest.raises(TypeError, match="'named' would take another field's place"):
+        unchecked(Crossed)
     with pytest.raises(TypeError, match="'wishes' has a default that is made each time"):
         unchecked(Order)
 
@@ -234,7 +246,7 @@ def test_fields_stand_in_any_order() -> None:
     class Mixed:
         named: int = field(kw_only=True)
         number: int
-        odd: object = _HasFactory()
+        odd: object = field(kw_only=True, default=_HasFactory())
 
     new = unchecked(Mixed)
     assert new(1, named=2) == Mixed(1, named=2)

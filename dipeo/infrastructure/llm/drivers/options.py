@@ -47,7 +47,7 @@ NO_OPTIONS: Final = CallOptions()
 
 
 def read_options(options: CompletionOptions, usual: CallOptions = NO_OPTIONS) -> CallOptions:
-    """The options, checked, with the usual limits where none are given. Made for calls that have any.
+    """The options, checked, with the usual limits where none are given. A call without options takes `usual` itself.
 
     Raises `ValidationError` naming the option that is unknown or has a bad value.
     """
