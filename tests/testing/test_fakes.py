@@ -1,5 +1,6 @@
 """What the in-memory fakes add to their ports."""
 
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -81,7 +82,7 @@ async def test_the_ledger_in_memory_keeps_a_thousand_unless_told_otherwise() -> 
     assert (len(kept), kept[0].call_id, kept[-1].call_id) == (1_000, "call-1", "call-1000")
 
 
-@pytest.mark.parametrize("bound", [0, -1, True, 1.5, float("nan"), "3", None])
+@pytest.mark.parametrize("bound", [0, -1, True, 1.5, float("nan"), "3", None, sys.maxsize + 1])
 def test_a_bad_bound_is_refused(bound: int) -> None:
     """A ledger keeps at least one attempt."""
     with pytest.raises(ValidationError) as caught:

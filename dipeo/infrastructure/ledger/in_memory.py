@@ -1,5 +1,6 @@
 """A ledger that lasts as long as the process."""
 
+import sys
 from collections import deque
 from collections.abc import Sequence
 
@@ -15,7 +16,7 @@ class InMemoryLedger(LedgerPort):
     """
 
     def __init__(self, *, max_attempts_kept: int = 1_000) -> None:
-        check_number("max_attempts_kept", max_attempts_kept, minimum=1, is_whole=True)
+        check_number("max_attempts_kept", max_attempts_kept, minimum=1, maximum=sys.maxsize, is_whole=True)
         self._written: deque[Attempt] = deque(maxlen=max_attempts_kept)
 
     async def record(self, attempt: Attempt) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any
@@ -340,6 +342,52 @@ async def test_who_leaves_while_the_ledger_writes_leaves_a_record(way: str) -> N
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [attempt.verdict for attempt in ledger.recorded] == [None]
+
+
+@ways
+async def test_who_leaves_while_the_ledger_writes_leaves_no_cycle(way: str) -> None:
+    """What was asked, which may be long, goes with the call, and does not wait for the garbage collector."""
+    clock, ledger = ManualClock(), SlowLedger()
+    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
+    asked = request()
+    seen = weakref.ref(asked)
+    task = asyncio.ensure_future(model.complete(asked) if way == "complete" else model.stream(asked).collect())
+    del asked
+    gc.disable()
+    try:
+        while not ledger.begun:
+            await asyncio.sleep(0)
+        task.cancel()
+        ledger.may_write.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        del task
+        await asyncio.sleep(0)
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+class LeavingLedger(FakeLedger):
+    """Is cancelled from within, whenever it is asked to write."""
+
+    asked = 0
+
+    async def record(self, attempt: Attempt) -> None:
+        """Counts, and leaves."""
+        self.asked += 1
+        raise asyncio.CancelledError
+
+
+@ways
+async def test_a_ledger_that_is_always_cancelled_is_asked_twice(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Not for ever: the second time, that it could not write is in the log."""
+    clock, ledger = ManualClock(), LeavingLedger()
+    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
+    with pytest.raises(asyncio.CancelledError):
+        await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    assert ledger.asked == 2
+    assert ["call-1" in entry.getMessage() for entry in caplog.records] == [True]
 
 
 @ways

@@ -26,9 +26,7 @@ Observe = Callable[[CompletionRequest, Usage], None]
 _Start = tuple[datetime, float, str | None]
 """When an attempt began, as time of day and as seconds on the clock's monotonic scale, and its key's fingerprint."""
 _new_attempt: Final = unchecked_from(
-    Attempt,
-    CompletionRequest,
-    *("number", "started_at", "latency_ms", "key_fingerprint", "status", "request_id", "usage"),
+    Attempt, CompletionRequest, "number", "started_at", "latency_ms", "key_fingerprint", "status", "request_id", "usage"
 )
 _LOG = logging.getLogger("dipeo.ledger")
 _NOT_RECORDED: Final = "An attempt of call %s could not be recorded."
@@ -64,11 +62,11 @@ class MeteredModel(ChatModelPort):
         except asyncio.CancelledError:
             await self._cancelled(request, start)
             raise
-        attempt = self._attempt(request, start, status=200, answer=completion)
+        attempt = self._attempt(request, start, 200, completion)
         try:
             await self._ledger.record(attempt)
         except asyncio.CancelledError:  # as in _record(), which would cost a coroutine more
-            await self._record_to_the_end(attempt)
+            await asyncio.shield(self._record_once_more(attempt))
             raise
         except Exception:  # noqa: BLE001  # see there
             _LOG.exception(_NOT_RECORDED, attempt.call_id)
@@ -87,12 +85,11 @@ class MeteredModel(ChatModelPort):
                 async for event in stream.events:
                     if isinstance(event, CompletionEnd):
                         has_ended = True
-                        attempt = self._attempt(request, start, status=200, answer=event.completion)
+                        attempt = self._attempt(request, start, 200, event.completion)
                         await self._record(attempt)
                         if self._observe is not None:
                             self._observe(request, event.completion.usage)
-                        told = event.completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
-                        yield CompletionEnd(told)
+                        yield CompletionEnd(event.completion.with_attempts((attempt,), latency_ms=attempt.latency_ms))
                         return
                     yield event
         except DipeoError as error:
@@ -115,7 +112,7 @@ class MeteredModel(ChatModelPort):
         if is_local_refusal(error):
             return error
         attempt = evolve(
-            self._attempt(request, start, status=error.status),
+            self._attempt(request, start, error.status),
             request_id=error.request_id,
             verdict=error.verdict or Verdict.PROVIDER_ERROR,
             provider_code=error.provider_code,
@@ -131,20 +128,22 @@ class MeteredModel(ChatModelPort):
         try:
             await self._ledger.record(attempt)
         except asyncio.CancelledError:
-            await self._record_to_the_end(attempt)
+            await asyncio.shield(self._record_once_more(attempt))
             raise
         except Exception:  # noqa: BLE001  # whatever a ledger raises: an answer that was paid for must not be lost over it
             _LOG.exception(_NOT_RECORDED, attempt.call_id)
 
-    async def _record_to_the_end(self, attempt: Attempt) -> None:
+    async def _record_once_more(self, attempt: Attempt) -> None:
         # The caller leaves while the ledger writes: the attempt was made, and is written down to the end.
-        await asyncio.shield(asyncio.ensure_future(self._record(attempt)))
+        try:
+            await self._ledger.record(attempt)
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001  # nobody is left who could be told
+            _LOG.exception(_NOT_RECORDED, attempt.call_id)
 
     def _attempt(
-        self, request: CompletionRequest, start: _Start, *, status: int | None = None, answer: Completion | None = None
+        self, request: CompletionRequest, start: _Start, status: int | None = None, answer: Completion | None = None
     ) -> Attempt:
-        started_at, started_s, fingerprint = start
+        started_at, started_s, key = start
         latency_ms = (self._clock.monotonic_s() - started_s) * 1000
         request_id, usage = (answer.request_id, answer.usage) if answer else (None, UNREPORTED_USAGE)
-        number = request.attempt_number
-        return _new_attempt(request, number, started_at, latency_ms, fingerprint, status, request_id, usage)
+        return _new_attempt(request, request.attempt_number, started_at, latency_ms, key, status, request_id, usage)
