@@ -46,6 +46,7 @@ docs: $(STAMP) ## Build the documentation into site/
 
 bench: $(STAMP) ## Compare a call with bare aiohttp and the official SDK, in one interleaved run
 	$(BIN)/python -m benchmarks.call_path $(ARGS)
+	$(BIN)/python -m benchmarks.layer
 	$(BIN)/python -m benchmarks.thousand
 
 soak: $(STAMP) ## Make 250,000 mixed calls, see whether all is given back and memory stays, then be hostile (some minutes)

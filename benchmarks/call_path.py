@@ -16,35 +16,12 @@ import openai
 import orjson
 
 import dipeo
-from benchmarks.canned_server import STREAM_CHUNKS, canned_server
+from benchmarks.canned_server import ANSWER, STREAM_CHUNKS, canned_server
+from benchmarks.layer_calls import MESSAGES, MODEL, StubWire, exchange_json
 from benchmarks.python_calls import python_calls
-from dipeo.domain.json_value import JsonObject
 from dipeo.domain.service import LLMService
-from dipeo.infrastructure.llm.drivers.wire import Wire, WireReply, WireRequest, WireStream
-
-MODEL = "gpt-5.4-mini"
-MESSAGES = [
-    {"role": "system", "content": "You are a helpful assistant."},
-    {"role": "user", "content": "What should a thinking machine be allowed to decide?"},
-]
 
 Call = Callable[[], Awaitable[object]]
-
-
-class StubWire(Wire):
-    """Answers at once from memory: what remains is dipeo."""
-
-    def __init__(self, answer: JsonObject) -> None:
-        self._reply = WireReply(status=200, headers={"x-request-id": "req_bench"}, json=answer)
-
-    async def send(self, exchange: WireRequest) -> WireReply:
-        return self._reply
-
-    async def stream(self, exchange: WireRequest) -> WireStream:
-        raise NotImplementedError
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
 
 
 async def cpu_us(call: Call, *, calls: int, concurrency: int) -> float:
@@ -60,8 +37,6 @@ async def cpu_us(call: Call, *, calls: int, concurrency: int) -> float:
 
 
 async def measure(base_url: str, *, rounds: int, calls: int, concurrency: int) -> None:
-    from benchmarks.canned_server import ANSWER
-
     settings = dipeo.Settings(base_urls={LLMService.OPENAI: base_url}, environ={"OPENAI_API_KEY": "sk-bench"})
     stub = StubWire(json.loads(ANSWER))
     async with (
@@ -81,10 +56,6 @@ async def measure(base_url: str, *, rounds: int, calls: int, concurrency: int) -
 
         async def layer() -> object:
             return (await stubbed.complete(MESSAGES, MODEL)).text
-
-        async def unit() -> object:
-            json.dumps(body)
-            return json.loads(ANSWER)["choices"][0]["message"]["content"]
 
         async def official() -> object:
             answer = await sdk.chat.completions.create(model=MODEL, messages=MESSAGES)  # type: ignore[arg-type]
@@ -110,7 +81,7 @@ async def measure(base_url: str, *, rounds: int, calls: int, concurrency: int) -
             "bare aiohttp": bare,
             "dipeo": ours,
             "dipeo, stub wire": layer,
-            "its JSON, json": unit,
+            "its JSON, json": exchange_json,
             "openai SDK": official,
         }
         streams: dict[str, Call] = {"bare aiohttp": bare_stream, "dipeo": our_stream, "openai SDK": official_stream}
@@ -120,9 +91,6 @@ async def measure(base_url: str, *, rounds: int, calls: int, concurrency: int) -
         print(f"unary, {concurrency} concurrent, {rounds} rounds of {calls} calls, interleaved")
         print("  goals for dipeo: 1.2 x aiohttp, 400 Python calls, 150 own; tests gate the counts, which are exact")
         await report(unary, rounds=rounds, calls=calls, concurrency=concurrency, divisor=1)
-        print("\nthe layer alone, one call after the other, the best tenth of them in the middle round; goal: 15 us")
-        alone: dict[str, Call] = {"dipeo": lambda: stubbed.complete(MESSAGES, MODEL), "its JSON, json": unit}
-        await report_alone(alone, rounds=rounds)
         print(f"\nstreams of {STREAM_CHUNKS} chunks, 5 concurrent, per chunk; goal for dipeo: 20 us")
         await report(streams, rounds=rounds, calls=max(calls // 20, 10), concurrency=5, divisor=STREAM_CHUNKS)
 
@@ -141,25 +109,6 @@ async def report(calls_by_name: dict[str, Call], *, rounds: int, calls: int, con
             f"  {name:18} {statistics.median(measured[name]):9.1f} {ratio:10.2f}"
             f" {total / divisor:13.1f} {own / divisor:6.1f}"
         )
-
-
-async def report_alone(calls_by_name: dict[str, Call], *, rounds: int, calls: int = 2_000) -> None:
-    measured: dict[str, list[float]] = {name: [] for name in calls_by_name}
-    for _ in range(rounds):
-        for name, call in calls_by_name.items():
-            measured[name].append(await best_tenth_us(call, calls=calls))
-    for name, rounds_us in measured.items():
-        print(f"  {name:18} {statistics.median(rounds_us):9.1f} us")
-
-
-async def best_tenth_us(call: Call, *, calls: int) -> float:
-    """The wall time in microseconds that the fastest tenth of single calls stays within: what nobody disturbed."""
-    taken_ns: list[int] = []
-    for _ in range(calls):
-        before_ns = time.perf_counter_ns()
-        await call()
-        taken_ns.append(time.perf_counter_ns() - before_ns)
-    return sorted(taken_ns)[calls // 10] / 1e3
 
 
 def main() -> None:
