@@ -723,6 +723,57 @@ async def test_idle_adapters_go_with_the_first_call_after_their_hour() -> None:
     await pool.aclose()
 
 
+async def test_adapters_that_live_for_no_time_serve_all_who_ask_at_once() -> None:
+    """One in use is never idle, whatever the lifetime; the next who asks after its return has a new one."""
+    workshop, clock = Workshop(), ManualClock()
+    pool = PooledModel(workshop.create, EndpointDirectory(BASE_URLS, FakeKeys()), clock, idle_lifetime_s=0)
+    await pool.complete(request())
+    assert len(workshop.made) == 1
+    long = asyncio.ensure_future(pool.complete(request()))
+    while len(workshop.made) == 1:
+        await asyncio.sleep(0)
+    workshop.made[1].gate.clear()
+    others = [asyncio.ensure_future(pool.complete(request())) for _ in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [adapter.closed for adapter in workshop.made] == [1, 0]
+    workshop.made[1].gate.set()
+    await asyncio.gather(long, *others)
+    await pool.complete(request())
+    assert [adapter.closed for adapter in workshop.made] == [1, 1, 0]
+    await pool.aclose()
+
+
+async def test_a_call_takes_the_same_however_many_adapters_there_are() -> None:
+    """Nobody looks through them all but when one can be idle too long: not even after a look, nor beside a long call."""
+    took_s: dict[int, list[float]] = {1: [], 3_000: []}
+    for many, measured in took_s.items():
+        workshop, clock = Workshop(), ManualClock()
+        directory = EndpointDirectory(BASE_URLS, FakeKeys())
+        pool = PooledModel(workshop.create, directory, clock, max_adapters=many + 1)
+        endpoints = [f"https://host-{number}.invalid" for number in range(many)]
+        for endpoint in endpoints:
+            await pool.complete(request(base_url=endpoint))
+        workshop.made[0].gate.clear()
+        long = asyncio.ensure_future(pool.complete(request(base_url=endpoints[0])))
+        await asyncio.sleep(0)
+        asked = request(LLMService.ANTHROPIC)
+        for later_s in (0, 1800, 1800):
+            clock.advance(later_s)
+            await pool.complete(asked)
+            if later_s:
+                for endpoint in endpoints[1:]:
+                    await pool.complete(request(base_url=endpoint))
+            began_s = time.process_time()
+            for _ in range(200):
+                await pool.complete(asked)
+            measured.append(time.process_time() - began_s)
+        workshop.made[0].gate.set()
+        await long
+        await pool.aclose()
+    assert all(large < 10 * small for small, large in zip(*took_s.values(), strict=True)), took_s
+
+
 async def test_a_caller_who_is_told_to_leave_as_the_adapter_comes_gives_it_back() -> None:
     """It was lent to them already; with nobody left who uses it, it is idle an hour later like any other."""
     clock = ManualClock()
