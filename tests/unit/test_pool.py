@@ -745,7 +745,7 @@ async def test_adapters_that_live_for_no_time_serve_all_who_ask_at_once() -> Non
 
 
 async def test_a_call_takes_the_same_however_many_adapters_there_are() -> None:
-    """Nobody looks through them all but when one can be idle too long: not even after a look, nor beside a long call."""
+    """They are all looked through only when one can be idle too long: neither after a look, nor beside a long call."""
     took_s: dict[int, list[float]] = {1: [], 3_000: []}
     for many, measured in took_s.items():
         workshop, clock = Workshop(), ManualClock()
