@@ -142,7 +142,14 @@ def _read(prompt: str) -> str:
 def _messages(backend: Backend, question: Question) -> list[ChatMessage]:
     instructions = _instructions(backend, question.system, question.system_file)
     seen = tuple(part_from_file(path, field="--image") for path in question.files)
-    user = ChatMessage(Role.USER, (*seen, TextPart(_read(question.prompt))))
+    text = _read(question.prompt)
+    if not text.strip() and not seen:
+        raise ValidationError(
+            "PROMPT is empty: there is nothing to ask.",
+            field="prompt",
+            suggestion="Write the question in quotation marks.",
+        )
+    user = ChatMessage(Role.USER, (*seen, TextPart(text)) if text.strip() else seen)
     return [ChatMessage.from_text(Role.SYSTEM, instructions), user] if instructions else [user]
 
 

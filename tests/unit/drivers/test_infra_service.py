@@ -405,6 +405,13 @@ class TestBadCalls:
             (SAID, "a\nb", PersonLLMConfig(model="gpt-5"), {}, "person_id"),
             (SAID, None, PersonLLMConfig(model="gpt-5"), {}, "person_id"),
             ((), "ada", PersonLLMConfig(model="gpt-5"), {}, "person_messages"),
+            (
+                [Message(from_person_id="bob", content=" \n")],
+                "ada",
+                PersonLLMConfig(model="gpt-5"),
+                {},
+                "person_messages",
+            ),
             ((), "ada", PersonLLMConfig(model="gpt-5", system_prompt="x"), {}, "person_messages"),
             (None, "ada", PersonLLMConfig(model="gpt-5"), {}, "person_messages"),
             ("hi", "ada", PersonLLMConfig(model="gpt-5"), {}, "person_messages"),

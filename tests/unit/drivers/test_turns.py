@@ -1,22 +1,31 @@
 """Providers that know two sides and no names get turns that alternate, and lose nothing that was said."""
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dipeo.domain.completion import AdaptationAction, ChatMessage, Role
-from dipeo.domain.errors import UnsupportedParameterError
+from dipeo.domain.errors import InvalidRequestError, UnsupportedParameterError
 from dipeo.domain.parts import ImagePart, ReasoningPart, TextPart
+from dipeo.infrastructure.llm.drivers.adaptation import Adaptations
 from dipeo.infrastructure.llm.drivers.spoken import CONTINUE_TEXT, OPENING_TEXT, spoken
 from dipeo.infrastructure.llm.drivers.turns import (
     Turn,
+    as_part_turns,
     as_turns,
     split_instructions,
     text_in,
 )
 from tests.unit.drivers.adaptations import adaptations_of
+
+
+def as_part_turns_of_all(messages: Sequence[ChatMessage], adaptations: Adaptations) -> object:
+    """The turns of a provider that takes every part."""
+    return as_part_turns(messages, adaptations, why_left_out=lambda _: None, is_open_end_taken=False)
+
 
 chat = st.lists(st.tuples(st.sampled_from(Role), st.none() | st.sampled_from(["ada", "bob"])), max_size=10).map(
     lambda said: [ChatMessage.from_text(role, f"<{index}>", name=name) for index, (role, name) in enumerate(said)]
@@ -80,6 +89,28 @@ def test_a_conversation_that_has_not_begun_is_opened() -> None:
     made, actions = turns()
     assert made == (Turn(Role.USER, (OPENING_TEXT,)),)
     assert actions == [AdaptationAction.INSERTED]
+
+
+def test_a_blank_message_among_others_is_left_out_and_that_is_told() -> None:
+    """These providers refuse one; what else was said stays as it is."""
+    adaptations = adaptations_of()
+    said = [ChatMessage.from_text(Role.USER, text) for text in ("hi", "", " \n", "there")]
+    _, rest = split_instructions(said, adaptations)
+    assert [text for _, text in rest] == ["hi", "there"]
+    assert [(each.parameter, each.action) for each in adaptations.made] == [
+        ("messages[1]", AdaptationAction.DROPPED),
+        ("messages[2]", AdaptationAction.DROPPED),
+    ]
+
+
+@pytest.mark.parametrize("read", [split_instructions, as_part_turns_of_all])
+def test_where_all_is_blank_there_is_nothing_to_answer(read: Callable[..., object]) -> None:
+    """No opening of ours is answered in its place; instructions that are blank are none."""
+    blank = [ChatMessage.from_text(Role.SYSTEM, "Be brief."), ChatMessage.from_text(Role.USER, "")]
+    with pytest.raises(InvalidRequestError) as caught:
+        read(blank, adaptations_of())
+    assert caught.value.field == "messages[1].content"
+    read([ChatMessage.from_text(Role.SYSTEM, "")], adaptations_of())
 
 
 def test_names_stand_before_what_users_say_alone() -> None:

@@ -73,7 +73,8 @@ class EndpointDirectory:
                 field="api_key_id",
                 suggestion=f"Looked for: {where}.",
             )
-        checked = check_base_url(base_url, field="base_url", has_key=key is not None)
+        field = "base_url" if request.base_url else f"DIPEO_{service.name}_BASE_URL"
+        checked = check_base_url(base_url, field=field, has_key=key is not None)
         if len(self._current) >= _MAX_REMEMBERED:
             self._current.clear()
         self.replacements += replaces

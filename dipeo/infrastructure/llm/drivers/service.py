@@ -8,6 +8,7 @@ from dipeo.domain.completion import ChatMessage, Completion, CompletionOptions, 
 from dipeo.domain.errors import UnknownServiceError, ValidationError
 from dipeo.domain.message import Message
 from dipeo.domain.model import ModelTarget
+from dipeo.domain.parts import TextPart
 from dipeo.domain.person import PersonLLMConfig
 from dipeo.domain.ports.aliases import AliasPort
 from dipeo.domain.ports.clock import ClockPort
@@ -184,9 +185,9 @@ class LLMInfraService(LLMServicePort):
             service=target.service,
             system_role=self._system_prompts.get_system_role(target.service, target.model),
         )
-        if all(message.role.is_instruction for message in said):
+        if all(_says_nothing(message) for message in said):
             raise ValidationError(
-                f"Person {person_id!r} has seen no message: there is nothing to answer.",
+                f"Person {person_id!r} has seen no message that says anything: there is nothing to answer.",
                 field="person_messages",
                 suggestion="Add a message to the conversation that this person may see.",
             )
@@ -214,3 +215,9 @@ class LLMInfraService(LLMServicePort):
             raise UnknownServiceError(f"No service is known for the model {model!r}.", field="model")
         wanted = LLMService.from_name(service)
         return known if known is not None and known.service is wanted else ModelTarget(service=wanted, model=model)
+
+
+def _says_nothing(message: ChatMessage) -> bool:
+    return message.role.is_instruction or all(
+        isinstance(part, TextPart) and not part.text.strip() for part in message.parts
+    )

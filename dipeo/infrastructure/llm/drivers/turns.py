@@ -43,14 +43,18 @@ def split_instructions(
 ) -> tuple[tuple[str, ...], tuple[tuple[ChatMessage, str], ...]]:
     """The instructions, and the conversation with the text of each message.
 
-    Instructions between other messages move to the front, where these providers want them; that is recorded.
+    Instructions between other messages move to the front, where these providers want them; that is recorded. So is
+    that a blank message is left out. Raises `InvalidRequestError` where all that was said is blank.
     """
     instructions: list[str] = []
     rest: list[tuple[ChatMessage, str]] = []
+    blank: list[int] = []
     for position, message in enumerate(messages):
         text = text_in(message, position=position, adaptations=adaptations)
-        if not text:
+        if not text.strip():
             adaptations.dropped(f"messages[{position}]", "the provider takes no empty message.")
+            if not message.role.is_instruction:
+                blank.append(position)
             continue
         if not message.role.is_instruction:
             rest.append((message, text))
@@ -62,6 +66,7 @@ def split_instructions(
                 "instructions in the middle of a conversation are sent with those at its beginning.",
             )
         instructions.append(text)
+    _check_something_was_said(rest, blank)
     return tuple(instructions), tuple(rest)
 
 
@@ -129,16 +134,19 @@ def as_part_turns(
 ) -> tuple[tuple[str, ...], tuple[PartTurn, ...]]:
     """The instructions, and the conversation as alternating turns of parts.
 
-    The rules are those of `split_instructions()` and `as_turns()`. Results of tools belong to the other side; within a
-    turn they come first, because they must follow their calls. Citations are never sent. Raises
+    Rules and errors are those of `split_instructions()` and `as_turns()`. Results of tools belong to the other side;
+    within a turn they come first, because they must follow their calls. Citations are never sent. Raises
     `UnsupportedParameterError` for instructions that are not text.
     """
     instructions: list[str] = []
     turns: list[tuple[Role, list[PlacedPart]]] = []
+    blank: list[int] = []
     for position, message in enumerate(messages):
         parts = _sent_parts(message, position, adaptations, why_left_out)
         if not parts:
             adaptations.dropped(f"messages[{position}]", "the provider takes no empty message.")
+            if not message.role.is_instruction:
+                blank.append(position)
         elif message.role.is_instruction:
             if turns:
                 adaptations.note(
@@ -152,6 +160,7 @@ def as_part_turns(
             if not turns or turns[-1][0] is not role:
                 turns.append((role, []))
             turns[-1][1].extend(parts)
+    _check_something_was_said(turns, blank)
     _set_ends(turns, adaptations, is_open_end_taken=is_open_end_taken)
     return tuple(instructions), tuple(PartTurn(role, _results_first(parts)) for role, parts in turns)
 
@@ -183,6 +192,16 @@ def _check_none_is_open(calls: Sequence[tuple[str, str]]) -> None:
             f"{where} is the call {call_id!r}, which no tool result answers in the next turn.",
             field=where,
             suggestion="Add a ToolResultPart for it (with is_error=True if the tool was not run).",
+        )
+
+
+def _check_something_was_said(said: Sequence[object], blank: Sequence[int]) -> None:
+    """Instructions alone are enough to begin with; messages of which nothing is left are a mistake."""
+    if blank and not said:
+        raise InvalidRequestError(
+            f"messages[{blank[0]}] is empty, and nothing else was said.",
+            field=f"messages[{blank[0]}].content",
+            suggestion="Pass a message with text, or with something else that the model takes.",
         )
 
 

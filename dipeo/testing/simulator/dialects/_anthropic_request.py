@@ -122,5 +122,7 @@ def _parse_message(message: JsonObject, index: int) -> SimulatedMessage:
             raise refuse(400, f"messages.{index}.{name}: Extra inputs are not permitted")
     if not content:
         raise refuse(400, f"messages.{index}: {role} messages must have non-empty content")
+    if isinstance(content, str) and not content.strip():
+        raise refuse(400, f"messages.{index}: text content blocks must contain non-whitespace text")
     check_blocks(content, role, f"messages.{index}.content")
     return SimulatedMessage(role=role, name=None, text=join_texts(content))
