@@ -40,6 +40,9 @@ _NO: Final = frozenset({"", "0", "false", "no", "off"})
 
 
 def _as_base_urls(base_urls: Mapping[LLMService, str] | Mapping[str, str]) -> Mapping[LLMService, str]:
+    for name, url in base_urls.items():
+        if not isinstance(url, str):
+            raise ValidationError(f"The base URL of {str(name)!r} must be text, not {url!r}.", field="base_urls")
     return {**DEFAULT_BASE_URLS, **{LLMService.from_name(name): url for name, url in base_urls.items()}}
 
 

@@ -184,6 +184,13 @@ def test_a_wire_that_is_not_known_is_refused() -> None:
     assert (settings.wires[LLMService.GROQ], settings.wires[LLMService.OPENAI]) == ("http", "sdk")
 
 
+def test_an_address_that_is_no_text_is_refused() -> None:
+    """When the settings are made, not when the first call meets it."""
+    with pytest.raises(errors.ValidationError, match="'openai' must be text, not 5") as caught:
+        Settings(base_urls={"openai": 5})  # type: ignore[arg-type]
+    assert caught.value.field == "base_urls"
+
+
 @each_wire
 async def test_a_service_without_a_key_needs_none(wire: str, simulator: ProviderSimulator) -> None:
     """A local server that asks for no key is sent none, over the official client too."""
