@@ -91,8 +91,13 @@ class Dialogue:
         context: ContextPreparation | None = None,
     ) -> None:
         ids = [person.id for person in persons]
-        if not persons or len(set(ids)) != len(ids):
-            raise ValidationError("A dialogue needs at least one person, and each id once.", field="persons")
+        if not persons:
+            raise ValidationError("A dialogue needs at least one person.", field="persons")
+        twice = next((each for each in ids if ids.count(each) > 1), None)
+        if twice is not None:
+            raise ValidationError(
+                f"The person {twice!r} takes part twice: each id must be one person's.", field="persons"
+            )
         self.conversation = conversation
         self.persons = tuple(person.joining(conversation) for person in persons)
         self._llm = llm

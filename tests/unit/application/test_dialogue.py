@@ -180,6 +180,7 @@ def test_each_takes_part_once(ids: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError) as caught:
         Dialogue(ScriptedService(), [person(id_) for id_ in ids], opened())
     assert caught.value.field == "persons"
+    assert not ids or "'ada'" in caught.value.message
 
 
 @pytest.mark.parametrize("turns", [0, -1, True, 1.5, math.nan, math.inf, 10_001, "3", None])
