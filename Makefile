@@ -63,4 +63,4 @@ matrix: ## Run the tests of other people's packages against the oldest versions 
 	.ci/matrix
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .import_linter_cache

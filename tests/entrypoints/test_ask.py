@@ -113,6 +113,22 @@ def test_rate_limit_in_words_and_as_json(cli: CommandLine, simulator: ProviderSi
     assert (error["provider"], error["retry_after_s"], len(error["attempts"])) == ("anthropic", 7, 1)
 
 
+@pytest.mark.parametrize("prompt", ["", " \n"])
+def test_an_empty_question_is_not_asked(cli: CommandLine, simulator: ProviderSimulator, prompt: str) -> None:
+    """Whoever would be asked: there is nothing to answer."""
+    for model in ("gpt-5.4-mini", "claude-sonnet-5-5"):
+        done = cli.run_here("ask", prompt, "-m", model)
+        assert (done.code, "PROMPT is empty" in done.err) == (2, True)
+    assert not simulator.requests
+
+
+def test_an_address_that_is_none_is_named_by_its_variable(cli: CommandLine) -> None:
+    """It is the variable that somebody has to mend."""
+    done = cli.given(DIPEO_OPENAI_BASE_URL="nope").run_here("ask", "Hi", "-m", "gpt-5.4-mini", "--json")
+    assert (done.code, done.json["error"]["field"]) == (3, "DIPEO_OPENAI_BASE_URL")
+    assert "DIPEO_OPENAI_BASE_URL" in done.json["error"]["message"]
+
+
 def test_interrupt_ends_an_answer_that_hangs(cli: CommandLine, simulator: ProviderSimulator) -> None:
     """Ctrl-C closes the connection and ends with 130, without a traceback."""
     simulator.script("openai", Fault.hang(after_chunks=2))

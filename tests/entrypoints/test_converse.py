@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
+
+import pytest
 
 from dipeo.domain.conversation import Conversation
 from dipeo.testing import Fault, ProviderSimulator, Reply
@@ -86,8 +89,14 @@ def test_what_was_said_is_saved_when_a_turn_fails(cli: CommandLine, simulator: P
     assert [speaker for speaker, _ in _spoken(talk)] == ["moderator", "ada"]
 
 
-def test_interrupt_saves_what_was_said(cli: CommandLine, simulator: ProviderSimulator) -> None:
-    """Ctrl-C ends with 130, the summary of the turns that were, and the file."""
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False), (signal.SIGHUP, 129, False)],
+)
+def test_whoever_ends_it_saves_what_was_said(
+    cli: CommandLine, simulator: ProviderSimulator, number: signal.Signals, code: int, *, told: bool
+) -> None:
+    """Ctrl-C, a closed terminal and a polite `kill` leave the summary of the turns that were, and the file."""
     simulator.script("openai", Reply("Said."))
     simulator.script("anthropic", Fault.hang(after_chunks=1, reply=Reply("Never finished.")))
     process = cli.start("converse", "ada.md", "boole.md", "--topic", "Rain", "--save", "talk.json")
@@ -95,10 +104,10 @@ def test_interrupt_saves_what_was_said(cli: CommandLine, simulator: ProviderSimu
     seen = b""
     while b"Never" not in seen:
         seen += process.stdout.read1(1000)  # type: ignore[attr-defined]  # a pipe to a process is buffered
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     done = cli.finish(process)
-    assert done.code == 130
-    assert "Interrupted." in done.err
+    assert done.code == code
+    assert ("Interrupted." in done.err) is told
     assert "Mean" in done.out
     assert _spoken(cli.cwd / "talk.json") == [("moderator", "Rain"), ("ada", "Said.")]
 
@@ -113,6 +122,31 @@ def test_reader_that_goes_away_ends_it_quietly(cli: CommandLine, simulator: Prov
     process.stdout = None
     done = cli.finish(process)
     assert (done.code, done.err) == (141, "Saved 1 message to talk.json.\n")
+
+
+def test_a_conversation_is_saved_where_it_can_be_and_in_nothing_elses_place(
+    cli: CommandLine, simulator: ProviderSimulator
+) -> None:
+    """What cannot be written is found before anybody is asked; a link stays, and what it points at is replaced."""
+    os.mkfifo(cli.cwd / "pipe")
+    said = ("converse", "ada.md", "--topic", "Rain", "--turns", "1", "--force", "--save")
+    for place, words in (("pipe", "is no file"), (".", "is a directory"), ("nowhere/talk.json", "'nowhere'")):
+        done = cli.run_here(*said, place)
+        assert (done.code, words in done.err) == (2, True), done.err
+    assert not simulator.requests
+    (cli.cwd / "link.json").symlink_to("talk.json")
+    for _ in range(2):
+        assert cli.run_here(*said, "link.json").code == 0
+        assert (cli.cwd / "link.json").readlink() == Path("talk.json")
+        assert _spoken(cli.cwd / "talk.json")[0] == ("moderator", "Rain")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_may_not_be_written_is_found_first(cli: CommandLine, simulator: ProviderSimulator) -> None:
+    """Nobody pays for turns that are then lost."""
+    (cli.cwd / "closed").mkdir(mode=0o500)
+    done = cli.run_here("converse", "ada.md", "--topic", "Rain", "--save", "closed/talk.json")
+    assert (done.code, "nothing may be written" in done.err, len(simulator.requests)) == (2, True, 0)
 
 
 def test_bad_input(cli: CommandLine) -> None:

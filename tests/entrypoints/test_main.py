@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from dipeo.entrypoints.cli.failures import ExitCode, exit_code_of, failures_repo
 from dipeo.entrypoints.cli.main import app
 from dipeo.entrypoints.cli.output import printable
 from tests.docs.page import DOCS, Page, rows
+from tests.entrypoints.command_line import CommandLine
 
 _COMMANDS: Any = typer.main.get_command(app)
 _IN_ORDER = ["ask", "chat", "converse", "persons", "conversation", "models", "doctor", "simulate"]
@@ -95,6 +97,24 @@ def test_output_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> No
         raise OSError(28, "No space left on device")
     assert ended.value.exit_code == ExitCode.FAILURE
     assert capsys.readouterr().err == "Error: No space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("ask", "Hi", "-m", "openai", "--on", "simulator")])
+def test_output_that_goes_nowhere_is_said_in_a_line(offline: CommandLine, arguments: tuple[str, ...]) -> None:
+    """A full disk and a closed stdout are no bug of ours, and show no traceback."""
+    with Path("/dev/full").open("wb") as full:
+        done = offline.finish(offline.start(*arguments, stdout=full.fileno()))
+    assert (done.code, done.err.splitlines()[-1]) == (1, "Error: No space left on device")
+    without_stdout = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    closed = subprocess.run(
+        [sys.executable, "-c", without_stdout, "-m", "dipeo", *arguments],
+        cwd=offline.cwd,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (closed.returncode, closed.stderr) == (1, "Error: stdout is closed: there is nowhere to write to.\n")
 
 
 def test_control_characters_are_left_out() -> None:

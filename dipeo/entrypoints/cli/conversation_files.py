@@ -1,5 +1,6 @@
 """Conversations that a command begins with, and leaves behind."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +27,12 @@ def load(path: Path, *, field: str) -> Conversation:
 
 def check_target(path: Path, *, own: Sequence[Path | None] = (), force: bool = False, field: str = "--save") -> None:
     """Refuses, with `ValidationError`, a file that cannot be written, or one that exists and is none of our `own`."""
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValidationError(f"{str(path)!r} is no place for a file.", field=field)
+    if path.is_dir():
+        raise ValidationError(f"{str(path)!r} is a directory.", field=field, suggestion="Name a file in it.")
+    if not path.parent.is_dir():
+        raise ValidationError(f"There is no directory {str(path.parent)!r}.", field=field, suggestion="Make it first.")
+    if not os.access(path.resolve().parent, os.W_OK | os.X_OK):
+        raise ValidationError(f"{str(path)!r} cannot be written: nothing may be written in its directory.", field=field)
     is_own = any(file is not None and file.exists() and path.samefile(file) for file in own if path.exists())
     if path.exists() and not is_own and not force:
         raise ValidationError(
@@ -41,7 +46,10 @@ def saved_at_the_end(
 ) -> Iterator[None]:
     """Saves the conversation when the block ends, however it ends; checks first that this will be possible."""
     if path is not None:
+        from dipeo.infrastructure.documents.conversation_file import check_replaceable
+
         check_target(path, own=[loaded], force=force)
+        check_replaceable(path.resolve())
     try:
         yield
     finally:

@@ -9,8 +9,10 @@
 | 4    | the provider failed            | `ProviderError`, `ModelUnavailableError`                             |
 | 5    | a rate limit or quota          | `RateLimitError`                                                     |
 | 6    | time ran out                   | `TimeoutError`                                                       |
+| 129  | the terminal went away         | SIGHUP                                                               |
 | 130  | interrupted                    | `KeyboardInterrupt`                                                  |
 | 141  | nobody reads the output        | `BrokenPipeError`; what a program ended by SIGPIPE would leave       |
+| 143  | told to end                    | SIGTERM                                                              |
 """
 
 import os
@@ -37,13 +39,16 @@ class ExitCode(IntEnum):
     PROVIDER = 4
     RATE_LIMIT = 5
     TIMEOUT = 6
+    TERMINAL_GONE = 129
     INTERRUPTED = 130
     READER_GONE = 141
+    ENDED = 143
 
 
 EXIT_CODES_IN_WORDS: Final = (
     "Exit codes: 0 it worked, 1 other failure, 2 bad usage or input, 3 a setting or key is not good, "
-    "4 the provider failed, 5 rate limit or quota, 6 time ran out, 130 interrupted, 141 nobody reads the output."
+    "4 the provider failed, 5 rate limit or quota, 6 time ran out, 130 interrupted, 141 nobody reads the output, "
+    "129 and 143 ended by a signal."
 )
 
 # The first class that fits counts: a key error is a provider error too.
@@ -59,7 +64,7 @@ _EXIT_CODES: Final[tuple[tuple[type[DipeoError], ExitCode], ...]] = (
 
 # What the library's own hints say in terms of arguments, said in terms of options.
 _HINTS: Final[dict[str | None, str]] = {
-    errors.UnknownServiceError.default_suggestion: "Name the service: --service.",
+    errors.UnknownServiceError.default_suggestion: "Name the service: --service, or service: in the prompt file.",
     errors.DeadlineExceededError.default_suggestion: "Give it more time: DIPEO_LLM_TIMEOUT, or --timeout.",
 }
 
@@ -84,10 +89,10 @@ def failures_reported(*, as_json: bool = False) -> Iterator[None]:
             warn("Interrupted.")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
     except BrokenPipeError:
-        _let_go_of_stdout()
+        let_go_of_stdout()
         raise typer.Exit(ExitCode.READER_GONE) from None
     except OSError as problem:
-        _let_go_of_stdout()
+        let_go_of_stdout()
         warn(problem.strerror or type(problem).__name__, label="Error")
         raise typer.Exit(ExitCode.FAILURE) from None
 
@@ -115,7 +120,8 @@ def hint_for(error: DipeoError) -> str:
     return hint
 
 
-def _let_go_of_stdout() -> None:
+def let_go_of_stdout() -> None:
+    """Sends what is still to be written to stdout nowhere, when it cannot be written."""
     # Python flushes stdout once more at its end, and would complain then.
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

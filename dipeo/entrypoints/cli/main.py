@@ -1,8 +1,10 @@
 """The `dipeo` command: puts the commands together."""
 
+import signal
 import sys
-from io import TextIOWrapper
-from typing import Annotated, Final
+from contextlib import suppress
+from io import StringIO, TextIOWrapper
+from typing import Annotated, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -13,7 +15,7 @@ from dipeo.entrypoints.cli.chat import chat
 from dipeo.entrypoints.cli.conversation import conversation
 from dipeo.entrypoints.cli.converse import converse
 from dipeo.entrypoints.cli.doctor import doctor
-from dipeo.entrypoints.cli.failures import EXIT_CODES_IN_WORDS
+from dipeo.entrypoints.cli.failures import EXIT_CODES_IN_WORDS, ExitCode, let_go_of_stdout
 from dipeo.entrypoints.cli.models import models
 from dipeo.entrypoints.cli.persons import persons
 from dipeo.entrypoints.cli.simulate import simulate
@@ -48,11 +50,31 @@ for group in (persons, conversation):
 
 def main() -> None:
     """Runs the command that the arguments name."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # whoever ignores one, as nohup does, goes on doing so
+            signal.signal(number, _end)
+    if sys.stderr is None:
+        sys.stderr = StringIO()  # nobody reads it
+    if sys.stdout is None:
+        sys.exit("Error: stdout is closed: there is nowhere to write to.")
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # An answer may hold what the terminal's encoding has not: show it as an escape rather than fail.
             stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")
-    app()
+    try:
+        app()
+    except OSError as problem:
+        # Help and version are written by the parser, outside of what commands catch for themselves.
+        let_go_of_stdout()
+        with suppress(OSError):
+            sys.stderr.write(f"Error: {problem.strerror or type(problem).__name__}\n")
+        sys.exit(ExitCode.FAILURE)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """Ends the program in good order, so that what was said is saved; the same signal again ends it at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(128 + number)
 
 
 def _show_version(is_asked: bool) -> None:  # noqa: FBT001  # typer calls it like this

@@ -120,7 +120,7 @@ def test_a_template_is_filled_in_once_and_by_plain_names(id_: str, template: str
 
 @pytest.mark.parametrize("bad", CONVERSATIONS, ids=str)
 def test_a_bad_conversation_is_refused(bad: BadInput, tmp_path: Path) -> None:
-    """As text, and in a file."""
+    """As text, and in a file, which is then named."""
     with pytest.raises(errors.DipeoError) as caught:
         Conversation.from_json(str(bad.value))
     bad.check(caught.value)
@@ -129,6 +129,7 @@ def test_a_bad_conversation_is_refused(bad: BadInput, tmp_path: Path) -> None:
     with pytest.raises(errors.DipeoError) as read:
         load_conversation(path)
     bad.check(read.value)
+    assert str(path) in read.value.message
 
 
 @pytest.mark.parametrize("bad", KEY_FILES, ids=str)
