@@ -17,16 +17,20 @@ _MIN_PIECE_CHARS: Final = 8
 
 _URL_SAFE: Final = str.maketrans("+/", "-_")
 
+_QUOTES: Final = "\"'"
+
 
 def _is_key(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable() and " " not in value
+    if not isinstance(value, str) or not value or value[0] in _QUOTES or value[-1] in _QUOTES:
+        return False
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 class Secret:
     """An API key. It prints as `***`, does not pickle, and gives its value only to `reveal()`.
 
-    Raises `MalformedAPIKeyError` for a value that no key has: empty, or with anything but printable ASCII in it. A
-    line break at the end of a key would otherwise end up in the transport's error messages.
+    Raises `MalformedAPIKeyError` for a value that no key has: empty, in quotation marks, or with anything but printable
+    ASCII in it. A line break at the end of a key would otherwise end up in the transport's error messages.
     """
 
     __slots__ = ("_value", "fingerprint")
@@ -35,7 +39,8 @@ class Secret:
         if not _is_key(value):
             del value  # tools that show the variables of a traceback must not find it here
             raise MalformedAPIKeyError(
-                f"The {name} is empty or holds characters that no key has (white space, control or non-ASCII).",
+                f"The {name} is empty, in quotation marks, or holds what no key has "
+                "(white space, control or non-ASCII characters).",
                 field=name,
             )
         self._value: Final = value

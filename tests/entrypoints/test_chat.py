@@ -36,6 +36,15 @@ def test_failure_ends_a_piped_chat_and_saves_it(cli: CommandLine, simulator: Pro
     assert cli.run("chat", "-p", "ada.md", "--as", "ada", stdin="Hi").code == 2
 
 
+def test_lines_that_are_no_text_are_refused(cli: CommandLine, simulator: ProviderSimulator) -> None:
+    """Nothing is sent that nobody wrote; what was said before is saved."""
+    simulator.script("openai", Reply("One."))
+    done = cli.run("chat", "-p", "ada.md", "--save", "talk.json", stdin=b"First\nSec\xffond\n")
+    assert (done.code, "half characters" in done.err or "surrogate" in done.err) == (2, True), done.err
+    assert "Saved 2 messages" in done.err
+    assert len(simulator.requests) == 1
+
+
 def test_interrupt_stops_the_answer_and_keeps_the_chat(cli: CommandLine, simulator: ProviderSimulator) -> None:
     """At a terminal Ctrl-C ends an answer alone; the persona remembers how far it came."""
     simulator.script("openai", Fault.hang(after_chunks=2, reply=Reply("Never finished at all.")), Reply("Well."))

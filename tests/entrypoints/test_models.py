@@ -242,7 +242,7 @@ def test_service_that_does_not_answer_is_a_row(cli: CommandLine, odd_server: str
     ):
         assert reasons[service] == reason
         assert reason in words.out
-    assert "holds characters that no key has" in reasons["openrouter"]
+    assert "holds what no key has" in reasons["openrouter"]
 
 
 def test_nothing_can_be_listed(offline: CommandLine) -> None:

@@ -143,7 +143,9 @@ class TestDotenv:
         path = write_private(tmp_path / ".env", 'OPENAI_API_KEY="sk-1\\n"\n')
         keys = DotenvKeys(path)
         assert keys.where(OPENAI) == "OPENAI_API_KEY in .env"
-        with pytest.raises(MalformedAPIKeyError, match=r"The OPENAI_API_KEY in \.env is empty or holds"):
+        with pytest.raises(
+            MalformedAPIKeyError, match=r"The OPENAI_API_KEY in \.env is empty, in quotation marks, or holds"
+        ):
             keys.find(OPENAI)
 
 

@@ -59,8 +59,9 @@ def main() -> None:
         sys.exit("Error: stdout is closed: there is nowhere to write to.")
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # An answer may hold what the terminal's encoding has not: show it as an escape rather than fail.
-            stream.reconfigure(errors="replace" if stream is sys.stdin else "backslashreplace")
+            # An answer may hold what the terminal's encoding has not: show it as an escape rather than fail. What is
+            # typed or piped in and is no text becomes half characters, which are refused where they would be sent.
+            stream.reconfigure(errors="surrogateescape" if stream is sys.stdin else "backslashreplace")
     try:
         app()
     except OSError as problem:

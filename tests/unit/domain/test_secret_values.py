@@ -20,6 +20,11 @@ CANARY = "sk-canary-7f3a9b2c"
 keys = st.text(string.ascii_letters + string.digits + "-_.+/=", min_size=8, max_size=60)
 
 
+def is_unquoted(value: str) -> bool:
+    """Whether the value neither begins nor ends with a quotation mark."""
+    return not {value[0], value[-1]} & {"'", '"'}
+
+
 class TestShowing:
     """Every way to print it shows a mask of one length."""
 
@@ -135,6 +140,10 @@ class TestMalformed:
             f"{CANARY}\u200b",
             f"{CANARY}\ud800",
             f"\ufeff{CANARY}",
+            f'"{CANARY}"',
+            f"'{CANARY}'",
+            f"'{CANARY}",
+            f'{CANARY}"',
         ],
     )
     def test_it_is_refused_without_being_shown(self, value: str) -> None:
@@ -154,8 +163,8 @@ class TestMalformed:
         with pytest.raises(MalformedAPIKeyError):
             Secret(value)
 
-    @given(value=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
+    @given(value=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1).filter(is_unquoted))
     @settings(max_examples=40)
     def test_every_line_of_printable_ascii_is_a_key(self, value: str) -> None:
-        """Nothing is said about how long a key is or how it begins."""
+        """Nothing is said about how long a key is or how it begins, but for quotation marks around it."""
         assert Secret(value).reveal() == value
