@@ -21,7 +21,7 @@ _QUOTES: Final = "\"'"
 
 
 def _is_key(value: object) -> bool:
-    if not isinstance(value, str) or not value or value[0] in _QUOTES or value[-1] in _QUOTES:
+    if not isinstance(value, str) or not value or (value[0] in _QUOTES and value[-1] == value[0]):
         return False
     return value.isascii() and value.isprintable() and " " not in value
 

@@ -157,11 +157,11 @@ async def test_a_key_in_a_base_url_is_refused_and_not_shown(address: str, key: s
     """Given with the call, the settings or a variable: the error names the field and not its value."""
     base_url = address.format(key)[:250]
     settings = Settings(base_urls={"openai": base_url}, environ=environ_with(KEYS["usual"]))
-    for options in ({}, {"base_url": base_url}):
+    for field, options in (("DIPEO_OPENAI_BASE_URL", {}), ("base_url", {"base_url": base_url})):
         async with dipeo.connect(settings) as llm:
             with pytest.raises((errors.ConfigurationError, errors.ValidationError)) as caught:
                 await llm.complete(HELLO, MODELS[LLMService.OPENAI], **options)  # type: ignore[arg-type]
-        assert caught.value.field == "base_url"
+        assert caught.value.field == field
         assert_nowhere(key, sinks_of(caught.value), where=base_url)
 
 

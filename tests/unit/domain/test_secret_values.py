@@ -21,8 +21,8 @@ keys = st.text(string.ascii_letters + string.digits + "-_.+/=", min_size=8, max_
 
 
 def is_unquoted(value: str) -> bool:
-    """Whether the value neither begins nor ends with a quotation mark."""
-    return not {value[0], value[-1]} & {"'", '"'}
+    """Whether the value does not begin and end with the same quotation mark."""
+    return value[0] != value[-1] or value[0] not in "'\""
 
 
 class TestShowing:
@@ -142,8 +142,6 @@ class TestMalformed:
             f"\ufeff{CANARY}",
             f'"{CANARY}"',
             f"'{CANARY}'",
-            f"'{CANARY}",
-            f'{CANARY}"',
         ],
     )
     def test_it_is_refused_without_being_shown(self, value: str) -> None:
