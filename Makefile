@@ -44,7 +44,7 @@ format: $(STAMP) ## Format the code and mend what can be mended by itself
 docs: $(STAMP) ## Build the documentation into site/
 	$(BIN)/zensical build --clean --strict
 
-bench: $(STAMP) ## Compare a call with bare aiohttp and the official SDK, in one interleaved run
+bench: $(STAMP) ## Compare calls with bare aiohttp and the official SDK, and measure the layer alone
 	$(BIN)/python -m benchmarks.call_path $(ARGS)
 	$(BIN)/python -m benchmarks.layer
 	$(BIN)/python -m benchmarks.thousand

@@ -1,10 +1,9 @@
 """What dipeo's layer itself takes for a call: no network, no other client, one call after the other.
 
-Measured is the wall time that the fastest tenth of single calls stays within, in several rounds of several fresh
-processes: where things come to lie in memory is drawn anew in each, and makes a difference of some percent. The best
-round counts, because what else the machine does can only add to it; beside it stands the middle of all, and what the
-standard library's `json` takes to write and read the same exchange, because a microsecond is worth what the machine
-makes of it.
+The figure is the wall time that the fastest tenth of single calls stays within. Each process lays its memory out anew,
+which changes a call by some percent; hence several processes, of nine rounds each. The best round counts, because what
+else the machine does can only add to it; the middle of all stands beside it. So does the time that the standard
+library's `json` takes to write and read the same exchange: a microsecond is worth what the machine makes of it.
 """
 
 import argparse
@@ -22,7 +21,7 @@ def rounds_of_one_process() -> list[tuple[float, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=5)
+    parser.add_argument("--processes", type=int, choices=range(1, 100), default=5, metavar="N", help="1 to 99")
     options = parser.parse_args()
     rounds = [each for _ in range(options.processes) for each in rounds_of_one_process()]
     print("the layer alone, over a wire that answers at once, the best tenth of single calls; goal for dipeo: 15 us")

@@ -68,6 +68,7 @@ MODULES: Final = (
     f"{LLM}/drivers/retry_history.py",
     f"{LLM}/wrappers/time_limited.py",
     f"{LLM}/wrappers/metered.py",
+    f"{LLM}/drivers/attempt_recorder.py",
     f"{LLM}/wires/framing.py",
     "dipeo/domain/stream.py",
 )

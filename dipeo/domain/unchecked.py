@@ -88,11 +88,10 @@ def _names_for(cls: Callable[..., object]) -> dict[str, object]:
 
 
 def _plain_fields(cls: Callable[..., object]) -> "tuple[Attribute[object], ...]":
-    """The fields of the class. Raises `TypeError` where more is done when it is called than to set them."""
-    if hasattr(cls, "__attrs_pre_init__"):
-        raise TypeError(f"{cls.__name__} does something before its fields are set: call the class itself.")
-    if hasattr(cls, "_attrs_cached_hash"):
-        raise TypeError(f"{cls.__name__} remembers its hash: call the class itself.")
+    """The fields of the class. Raises `TypeError` for a class whose call does more than set its fields."""
+    does_more = any(hasattr(cls, name) for name in ("__attrs_pre_init__", "__attrs_init__", "_attrs_cached_hash"))
+    if does_more or issubclass(cast("type", cls), BaseException):
+        raise TypeError(f"{cls.__name__} does more than set its fields: call the class itself.")
     found: tuple[Attribute[object], ...] = fields(cast("type", cls))
     for each in found:
         if each.converter is not None or each.validator is not None or not each.init or each.alias != each.name:

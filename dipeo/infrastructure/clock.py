@@ -9,7 +9,7 @@ from dipeo.domain.ports.clock import ClockPort
 
 
 class SystemClock(ClockPort):
-    """The machine's own time. What patches `datetime` or `time` does not reach it: tests use `ManualClock`."""
+    """The machine's own time. Patching `datetime` or `time` does not reach it: tests use `ManualClock`."""
 
     # The functions themselves: every station of a call asks for the time, and a method around one would cost as much.
     now = staticmethod(partial(datetime.now, UTC))

@@ -674,7 +674,7 @@ async def close_after(stream: CompletionStream, delay_s: float) -> None:
 
 
 async def test_an_adapter_is_idle_to_the_second_when_it_is_asked_for() -> None:
-    """Whether others were looked at just before or not, an hour is an hour; less is not."""
+    """An hour is an hour, whoever else was asked in between; less is not."""
     for age_s, is_new in ((3599.0, False), (3600.0, True)):
         workshop, clock = Workshop(), ManualClock()
         pool = pool_over(workshop, clock)
@@ -688,7 +688,7 @@ async def test_an_adapter_is_idle_to_the_second_when_it_is_asked_for() -> None:
         await pool.aclose()
 
 
-async def test_an_adapter_in_use_does_not_become_idle_between_two_looks() -> None:
+async def test_an_adapter_in_use_is_lent_on_after_its_hour() -> None:
     """One that is lent is lent again, though its last use ended more than an hour ago."""
     workshop, clock = Workshop(), ManualClock()
     pool = pool_over(workshop, clock)
@@ -707,7 +707,7 @@ async def test_an_adapter_in_use_does_not_become_idle_between_two_looks() -> Non
 
 
 async def test_idle_adapters_go_with_the_first_call_after_their_hour() -> None:
-    """Whoever calls: each that nobody asks for any more is closed to the second, however it was used before."""
+    """Whoever calls: each that nobody asked for goes when its hour is over, and not a second before."""
     workshop, clock = Workshop(), ManualClock()
     pool = pool_over(workshop, clock)
     await pool.complete(request())

@@ -221,18 +221,29 @@ def test_what_cannot_be_made_so_is_refused_at_once() -> None:
         number: int
 
     @frozen
+    class Own:
+        number: int
+
+        def __init__(self, number: int) -> None:
+            self.__attrs_init__(number * 2)  # type: ignore[attr-defined]  # mypy knows it where attrs has no init
+
+    @define
+    class FailureError(Exception):
+        number: int
+
+    @frozen
     class Crossed:
         number: int = 1
         named: int = field(kw_only=True)
 
     for make in (unchecked, lambda kind: unchecked_from(kind, Usage, "number")):
-        for kind in (Converted, Validated, Renamed, Computed):
+        plain: tuple[type, ...] = (Converted, Validated, Renamed, Computed)
+        for kind in plain:
             with pytest.raises(TypeError, match="'number' is more than a plain field"):
                 make(kind)
-        with pytest.raises(TypeError, match="Prepared does something before"):
-            make(Prepared)
-        with pytest.raises(TypeError, match="Hashed remembers its hash"):
-            make(Hashed)
+        for kind in (Prepared, Hashed, Own, FailureError):
+            with pytest.raises(TypeError, match=f"{kind.__name__} does more than set its fields"):
+                make(kind)
     with pytest.raises(TypeError, match="'named' would take another field's place"):
         unchecked(Crossed)
     with pytest.raises(TypeError, match="'wishes' has a default that is made each time"):

@@ -380,14 +380,61 @@ class LeavingLedger(FakeLedger):
 
 
 @ways
-async def test_a_ledger_that_is_always_cancelled_is_asked_twice(way: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Not for ever: the second time, that it could not write is in the log."""
+async def test_a_ledger_that_is_cancelled_from_within_costs_no_answer(
+    way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody told the caller to leave. It is asked once more, not for ever, and that it could not write is logged."""
     clock, ledger = ManualClock(), LeavingLedger()
     model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
-    with pytest.raises(asyncio.CancelledError):
-        await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
-    assert ledger.asked == 2
+    completion = await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    assert (completion.text, ledger.asked) == ("Hello there.", 2)
     assert ["call-1" in entry.getMessage() for entry in caplog.records] == [True]
+
+
+@ways
+async def test_who_is_told_to_leave_again_leaves_at_once(way: str) -> None:
+    """The attempt is written down all the same, by nobody's leave."""
+    clock, ledger = ManualClock(), SlowLedger()
+    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
+    task = asyncio.ensure_future(model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    for begun in (1, 2):
+        while ledger.begun < begun:
+            await asyncio.sleep(0)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ledger.recorded == []
+    ledger.may_write.set()
+    while not ledger.recorded:
+        await asyncio.sleep(0)
+    assert ([attempt.verdict for attempt in ledger.recorded], ledger.begun) == ([None], 2)
+
+
+class InterruptedLedger(SlowLedger):
+    """Waits the first time, and fails the second."""
+
+    async def record(self, attempt: Attempt) -> None:
+        """Waits, or fails."""
+        if self.begun:
+            raise OSError("disk full")
+        await super().record(attempt)
+
+
+@ways
+async def test_a_ledger_that_fails_after_it_was_interrupted_is_logged(
+    way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller who was told to leave hears of that, and of nothing else."""
+    clock, ledger = ManualClock(), InterruptedLedger()
+    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
+    task = asyncio.ensure_future(model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    while not ledger.begun:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (entry,) = caplog.records
+    assert "disk full" in str(entry.exc_info)
 
 
 @ways

@@ -39,7 +39,9 @@ class CountingModel(ChatModelPort):
             counting, counted = adapter, request
             if dialect.is_over_responses:
                 counting, counted = _over_responses(adapter, request), _what_is_input(request)
-            exchange = dialect.encode(counting.encode(counting.as_taken(counted)[0], is_stream=False)[0])
+            asked, _ = counting.as_taken(counted)
+            completing, _ = counting.encode(asked, is_stream=False)
+            exchange = dialect.encode(completing)
             count, request_id = await counting.exchange(request, exchange, dialect.decode)
         return Completion(
             service=request.service,

@@ -205,12 +205,12 @@ class AdapterShelf:
         lifetime_s = self._limits.idle_lifetime_s
         self._next_expiry_s = math.inf
         for endpoint, place in list(self._places.items()):
-            # In use is not idle, however long it takes.
-            idle_since_s = now_s if place.leases else place.last_used_s
-            if not place.leases and idle_since_s + lifetime_s <= now_s:
+            # In use is not idle, however long it takes; the hour begins when it is given back, now at the earliest.
+            expiry_s = (now_s if place.leases else place.last_used_s) + lifetime_s
+            if expiry_s <= now_s and not place.leases:
                 self._discard(endpoint)
             else:
-                self._next_expiry_s = min(self._next_expiry_s, idle_since_s + lifetime_s)
+                self._next_expiry_s = min(self._next_expiry_s, expiry_s)
 
     def _discard(self, endpoint: Endpoint) -> None:
         """Takes an adapter off the shelf; it is closed now, or after its last loan."""

@@ -1,7 +1,6 @@
 """Writes down every attempt, whether it succeeds, fails or is cancelled."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from typing import Final
@@ -19,6 +18,7 @@ from dipeo.domain.stream import CompletionEnd, CompletionEvent, CompletionStream
 from dipeo.domain.unchecked import unchecked_from
 from dipeo.domain.usage import UNREPORTED_USAGE, Usage
 from dipeo.domain.verdict import Verdict
+from dipeo.infrastructure.llm.drivers.attempt_recorder import AttemptRecorder
 from dipeo.infrastructure.llm.drivers.local_refusals import is_local_refusal
 
 Observe = Callable[[CompletionRequest, Usage], None]
@@ -28,8 +28,6 @@ _Start = tuple[datetime, float, str | None]
 _new_attempt: Final = unchecked_from(
     Attempt, CompletionRequest, "number", "started_at", "latency_ms", "key_fingerprint", "status", "request_id", "usage"
 )
-_LOG = logging.getLogger("dipeo.ledger")
-_NOT_RECORDED: Final = "An attempt of call %s could not be recorded."
 
 
 class MeteredModel(ChatModelPort):
@@ -50,6 +48,7 @@ class MeteredModel(ChatModelPort):
         self._inner = inner
         self._observe = observe
         self._ledger = ledger
+        self._recorder = AttemptRecorder(ledger)
         self._keys = keys
         self._clock = clock
 
@@ -64,12 +63,12 @@ class MeteredModel(ChatModelPort):
             raise
         attempt = self._attempt(request, start, 200, completion)
         try:
-            await self._ledger.record(attempt)
-        except asyncio.CancelledError:  # as in _record(), which would cost a coroutine more
-            await asyncio.shield(self._record_once_more(attempt))
-            raise
-        except Exception:  # noqa: BLE001  # see there
-            _LOG.exception(_NOT_RECORDED, attempt.call_id)
+            await self._ledger.record(attempt)  # what follows is as in the recorder, which would cost a coroutine more
+        except asyncio.CancelledError:
+            if await self._recorder.has_caller_left(attempt):
+                raise
+        except Exception:  # noqa: BLE001  # whatever a ledger raises
+            self._recorder.log_failure(attempt)
         if self._observe is not None:
             self._observe(request, completion.usage)
         return completion.with_attempts((attempt,), latency_ms=attempt.latency_ms)
@@ -86,7 +85,7 @@ class MeteredModel(ChatModelPort):
                     if isinstance(event, CompletionEnd):
                         has_ended = True
                         attempt = self._attempt(request, start, 200, event.completion)
-                        await self._record(attempt)
+                        await self._recorder.record(attempt)
                         if self._observe is not None:
                             self._observe(request, event.completion.usage)
                         yield CompletionEnd(event.completion.with_attempts((attempt,), latency_ms=attempt.latency_ms))
@@ -118,32 +117,17 @@ class MeteredModel(ChatModelPort):
             provider_code=error.provider_code,
             retry_after_s=error.retry_after_s,
         )
-        await self._record(attempt)
+        await self._recorder.record(attempt)
         return error.with_attempts((attempt,))
 
     async def _cancelled(self, request: CompletionRequest, start: _Start) -> None:
-        await self._record(evolve(self._attempt(request, start), verdict=Verdict.CANCELLED))
-
-    async def _record(self, attempt: Attempt) -> None:
-        try:
-            await self._ledger.record(attempt)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._record_once_more(attempt))
-            raise
-        except Exception:  # noqa: BLE001  # whatever a ledger raises: an answer that was paid for must not be lost over it
-            _LOG.exception(_NOT_RECORDED, attempt.call_id)
-
-    async def _record_once_more(self, attempt: Attempt) -> None:
-        # The caller leaves while the ledger writes: the attempt was made, and is written down to the end.
-        try:
-            await self._ledger.record(attempt)
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001  # nobody is left who could be told
-            _LOG.exception(_NOT_RECORDED, attempt.call_id)
+        await self._recorder.record(evolve(self._attempt(request, start), verdict=Verdict.CANCELLED))
 
     def _attempt(
         self, request: CompletionRequest, start: _Start, status: int | None = None, answer: Completion | None = None
     ) -> Attempt:
-        started_at, started_s, key = start
+        started_at, started_s, fingerprint = start
         latency_ms = (self._clock.monotonic_s() - started_s) * 1000
         request_id, usage = (answer.request_id, answer.usage) if answer else (None, UNREPORTED_USAGE)
-        return _new_attempt(request, request.attempt_number, started_at, latency_ms, key, status, request_id, usage)
+        number = request.attempt_number
+        return _new_attempt(request, number, started_at, latency_ms, fingerprint, status, request_id, usage)
