@@ -139,6 +139,9 @@ def test_a_conversation_is_saved_where_it_can_be_and_in_nothing_elses_place(
         assert cli.run_here(*said, "link.json").code == 0
         assert (cli.cwd / "link.json").readlink() == Path("talk.json")
         assert _spoken(cli.cwd / "talk.json")[0] == ("moderator", "Rain")
+    (cli.cwd / "loop.json").symlink_to("loop.json")
+    assert cli.run_here(*said, "loop.json").code == 0
+    assert _spoken(cli.cwd / "loop.json")[0] == ("moderator", "Rain")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

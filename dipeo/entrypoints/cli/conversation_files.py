@@ -31,7 +31,7 @@ def check_target(path: Path, *, own: Sequence[Path | None] = (), force: bool = F
         raise ValidationError(f"{str(path)!r} is a directory.", field=field, suggestion="Name a file in it.")
     if not path.parent.is_dir():
         raise ValidationError(f"There is no directory {str(path.parent)!r}.", field=field, suggestion="Make it first.")
-    if not os.access(path.resolve().parent, os.W_OK | os.X_OK):
+    if not os.access(Path(os.path.realpath(path)).parent, os.W_OK | os.X_OK):
         raise ValidationError(f"{str(path)!r} cannot be written: nothing may be written in its directory.", field=field)
     is_own = any(file is not None and file.exists() and path.samefile(file) for file in own if path.exists())
     if path.exists() and not is_own and not force:
@@ -49,7 +49,7 @@ def saved_at_the_end(
         from dipeo.infrastructure.documents.conversation_file import check_replaceable
 
         check_target(path, own=[loaded], force=force)
-        check_replaceable(path.resolve())
+        check_replaceable(Path(os.path.realpath(path)))
     try:
         yield
     finally:

@@ -18,7 +18,7 @@ def save_conversation(conversation: Conversation, path: str | os.PathLike[str]) 
     the two; a symbolic link stays, and what it points at is replaced. Raises `ValidationError` for what is there and is
     no file, such as a device, and `OSError` where nothing can be written.
     """
-    target = Path(path).resolve()
+    target = Path(os.path.realpath(path))  # which, unlike resolve(), takes a link to itself for a name
     check_replaceable(target)
     with tempfile.NamedTemporaryFile(  # its mode is 0600: conversations may be private
         "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False

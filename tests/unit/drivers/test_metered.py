@@ -88,6 +88,22 @@ class Bench:
 ways = pytest.mark.parametrize("way", ["complete", "stream"])
 
 
+async def answer_of(model: MeteredModel, way: str, asked: CompletionRequest | None = None) -> Completion:
+    """What the model answers, unary or streamed."""
+    asked = asked or request()
+    return await (model.complete(asked) if way == "complete" else model.stream(asked).collect())
+
+
+async def caller_of(ledger: "SlowLedger", way: str) -> "asyncio.Task[Completion]":
+    """One who has the answer, and for whom the ledger writes now."""
+    clock = ManualClock()
+    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
+    task = asyncio.ensure_future(answer_of(model, way))
+    while not ledger.begun:
+        await asyncio.sleep(0)
+    return task
+
+
 @ways
 async def test_a_success_is_recorded_with_all_that_is_known(way: str) -> None:
     """Who, what, when, how long, with which key, and what it used; the same record is on the completion."""
@@ -259,7 +275,7 @@ async def test_a_source_of_keys_that_fails_costs_no_answer(way: str) -> None:
     """Whose key it was is then not known; all else is recorded."""
     clock, ledger = ManualClock(), FakeLedger()
     model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FailingKeys(), clock=clock)
-    await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    await answer_of(model, way)
     (attempt,) = ledger.recorded
     assert (attempt.key_fingerprint, attempt.status, attempt.usage) == (None, 200, ANSWER.usage)
 
@@ -289,7 +305,7 @@ async def test_the_key_is_that_of_the_service(way: str) -> None:
     """Another service has another key."""
     clock, ledger = ManualClock(), FakeLedger()
     model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=KeyPerService(), clock=clock)
-    await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    await answer_of(model, way)
     assert ledger.recorded[0].key_fingerprint == Secret("sk-openai").fingerprint
 
 
@@ -299,7 +315,7 @@ async def test_a_ledger_that_fails_costs_no_answer(way: str, caplog: pytest.LogC
     clock = ManualClock()
     failing = FakeLedger(failure=OSError("disk full"))
     model = MeteredModel(Slow(clock, ANSWER), ledger=failing, keys=FakeKeys(), clock=clock)
-    completion = await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    completion = await answer_of(model, way)
     assert [attempt.status for attempt in completion.attempts] == [200]
     (entry,) = caplog.records
     assert (entry.name, entry.levelname) == ("dipeo.ledger", "ERROR")
@@ -325,15 +341,8 @@ class SlowLedger(FakeLedger):
 @ways
 async def test_who_leaves_while_the_ledger_writes_leaves_a_record(way: str) -> None:
     """The attempt was made, and is written down to the end; the caller who was cancelled is cancelled."""
-    clock, ledger = ManualClock(), SlowLedger()
-    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
-
-    async def ask() -> Completion:
-        return await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
-
-    task = asyncio.ensure_future(ask())
-    while not ledger.begun:
-        await asyncio.sleep(0)
+    ledger = SlowLedger()
+    task = await caller_of(ledger, way)
     task.cancel()
     for _ in range(5):
         await asyncio.sleep(0)
@@ -351,7 +360,7 @@ async def test_who_leaves_while_the_ledger_writes_leaves_no_cycle(way: str) -> N
     model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
     asked = request()
     seen = weakref.ref(asked)
-    task = asyncio.ensure_future(model.complete(asked) if way == "complete" else model.stream(asked).collect())
+    task = asyncio.ensure_future(answer_of(model, way, asked))
     del asked
     gc.disable()
     try:
@@ -386,7 +395,7 @@ async def test_a_ledger_that_is_cancelled_from_within_costs_no_answer(
     """Nobody told the caller to leave. It is asked once more, not for ever, and that it could not write is logged."""
     clock, ledger = ManualClock(), LeavingLedger()
     model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
-    completion = await (model.complete(request()) if way == "complete" else model.stream(request()).collect())
+    completion = await answer_of(model, way)
     assert (completion.text, ledger.asked) == ("Hello there.", 2)
     assert ["call-1" in entry.getMessage() for entry in caplog.records] == [True]
 
@@ -394,13 +403,12 @@ async def test_a_ledger_that_is_cancelled_from_within_costs_no_answer(
 @ways
 async def test_who_is_told_to_leave_again_leaves_at_once(way: str) -> None:
     """The attempt is written down all the same, by nobody's leave."""
-    clock, ledger = ManualClock(), SlowLedger()
-    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
-    task = asyncio.ensure_future(model.complete(request()) if way == "complete" else model.stream(request()).collect())
-    for begun in (1, 2):
-        while ledger.begun < begun:
-            await asyncio.sleep(0)
-        task.cancel()
+    ledger = SlowLedger()
+    task = await caller_of(ledger, way)
+    task.cancel()
+    while ledger.begun < 2:
+        await asyncio.sleep(0)
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ledger.recorded == []
@@ -425,11 +433,7 @@ async def test_a_ledger_that_fails_after_it_was_interrupted_is_logged(
     way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The caller who was told to leave hears of that, and of nothing else."""
-    clock, ledger = ManualClock(), InterruptedLedger()
-    model = MeteredModel(Slow(clock, ANSWER), ledger=ledger, keys=FakeKeys(), clock=clock)
-    task = asyncio.ensure_future(model.complete(request()) if way == "complete" else model.stream(request()).collect())
-    while not ledger.begun:
-        await asyncio.sleep(0)
+    task = await caller_of(InterruptedLedger(), way)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

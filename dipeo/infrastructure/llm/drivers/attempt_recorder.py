@@ -20,17 +20,18 @@ class AttemptRecorder:
         try:
             await self._ledger.record(attempt)
         except asyncio.CancelledError:
-            if await self.has_caller_left(attempt):
+            if await self.record_once_more(attempt):
                 raise
         except Exception:  # noqa: BLE001  # whatever a ledger raises
             self.log_failure(attempt)
 
-    async def has_caller_left(self, attempt: Attempt) -> bool:
-        """Records to the end what the ledger was interrupted in; says whether the caller was told to leave.
+    async def record_once_more(self, attempt: Attempt) -> bool:
+        """Records to the end what the ledger was interrupted in, and returns whether the caller was told to leave.
 
         A ledger may be cancelled from within too: then the answer goes on to the caller.
         """
-        await asyncio.shield(self._record_once_more(attempt))
+        # In a task of its own, so that a caller who is cancelled again leaves at once, and it is written all the same.
+        await asyncio.shield(self._record_to_the_end(attempt))
         task = asyncio.current_task()
         return task is None or task.cancelling() > 0
 
@@ -38,8 +39,7 @@ class AttemptRecorder:
         """Says in the log which call was not written down, and by the exception that is being handled, why."""
         _LOG.exception("An attempt of call %s could not be recorded.", attempt.call_id)
 
-    async def _record_once_more(self, attempt: Attempt) -> None:
-        # In a task of its own, so that a caller who is cancelled again leaves at once, and it is written all the same.
+    async def _record_to_the_end(self, attempt: Attempt) -> None:
         try:
             await self._ledger.record(attempt)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001  # nobody is left who could be told

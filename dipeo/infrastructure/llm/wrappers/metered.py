@@ -65,7 +65,7 @@ class MeteredModel(ChatModelPort):
         try:
             await self._ledger.record(attempt)  # what follows is as in the recorder, which would cost a coroutine more
         except asyncio.CancelledError:
-            if await self._recorder.has_caller_left(attempt):
+            if await self._recorder.record_once_more(attempt):
                 raise
         except Exception:  # noqa: BLE001  # whatever a ledger raises
             self._recorder.log_failure(attempt)
